@@ -7,7 +7,6 @@ import type {
   KeyId,
   LaneId,
   MessageId,
-  SourceId,
   TenantId,
 } from './ids.ts'
 import type { Outcome, Verdict } from './outcome.ts'
@@ -88,7 +87,6 @@ export interface LeasedDelivery {
   readonly copies: number
   /** Number of the attempt this lease is for, from 1. */
   readonly attempt: number
-  readonly queuedAt: number
   readonly expiresAt: number
 }
 
@@ -106,6 +104,8 @@ export interface Settlement {
   readonly outcome: Outcome | undefined
   readonly verdict: Verdict | undefined
   readonly event: EventType | undefined
+  /** The lane no longer fits (the MX moved): back to the router. */
+  readonly unroute: boolean
 }
 
 export interface LeaseRequest {
@@ -125,6 +125,11 @@ export interface Lease {
   readonly nextDueAt: number | undefined
 }
 
+export interface Assignment {
+  readonly delivery: DeliveryId
+  readonly lane: LaneId
+}
+
 export interface ClaimRequest {
   readonly lane: LaneId
   readonly token: string
@@ -132,7 +137,13 @@ export interface ClaimRequest {
   readonly ownedUntil: number
 }
 export type Claim =
-  | { readonly kind: 'claimed'; readonly pace: string; readonly source: SourceId | undefined }
+  | {
+      readonly kind: 'claimed'
+      readonly pace: string
+      /** Deliveries that a former owner held when it vanished. They are due again; the remote may have them already. */
+      readonly inDoubt: readonly DeliveryId[]
+    }
+  | { readonly kind: 'unknown' }
   | { readonly kind: 'owned-by-other'; readonly until: number }
   | { readonly kind: 'suspended'; readonly until: number; readonly because: string }
 
@@ -142,7 +153,16 @@ export interface HotWriter {
   claim(request: ClaimRequest): Promise<Claim>
   /** Rejects with LEASE_LOST when another worker owns the lane. */
   lease(request: LeaseRequest): Promise<Lease>
-  /** Returns how many were refused because the lease had passed to another worker. */
-  settle(lane: LaneId, token: string, settlements: readonly Settlement[]): Promise<number>
+  /**
+   * Returns how many were refused because the lease had passed to another worker. `token` undefined settles
+   * deliveries that have no lane yet (the router's: a domain that does not resolve).
+   */
+  settle(token: string | undefined, settlements: readonly Settlement[]): Promise<number>
+  /** Gives deliveries without a lane theirs. */
+  assign(assignments: readonly Assignment[]): Promise<void>
   release(lane: LaneId, token: string, pace: string): Promise<void>
+  /** Cancels what was not sent yet; returns how many. Leased deliveries are left to their attempt. */
+  cancel(message: MessageId, now: number): Promise<number>
+  /** Makes waiting deliveries due now; returns the lanes to wake. */
+  retryNow(deliveries: readonly DeliveryId[], now: number): Promise<readonly LaneId[]>
 }

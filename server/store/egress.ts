@@ -1,0 +1,116 @@
+/** Rows of the ways out: sources, pools, routes. */
+import { asId } from '../core/ids.ts'
+import type { PoolId, RouteId, SourceId } from '../core/ids.ts'
+import { bumpCatalog } from './catalog.ts'
+import type { Store } from './open.ts'
+import { nextId, returnedId } from './rows.ts'
+
+/** Rejects with NAME_TAKEN. */
+export async function insertSource(
+  store: Store,
+  source: { name: string; ip: string | undefined; ehlo: string },
+  now: number,
+): Promise<SourceId> {
+  const query = store.build
+    .insertInto('sources')
+    .values({
+      id: nextId,
+      name: source.name,
+      ip: source.ip ?? null,
+      ehlo: source.ehlo,
+      created_at: now,
+      disabled_at: null,
+    })
+    .returning('id')
+    .compile()
+  const [inserted] = await store.writer.write([{ query }, bumpCatalog(store)])
+  return asId('source', returnedId(inserted?.rows))
+}
+
+/** A disabled source gets no new deliveries; what waits on it stays until it is enabled or rerouted. */
+export async function setSourceDisabled(
+  store: Store,
+  source: SourceId,
+  at: number | undefined,
+): Promise<void> {
+  const query = store.build
+    .updateTable('sources')
+    .set({ disabled_at: at ?? null })
+    .where('id', '=', source)
+    .compile()
+  await store.writer.write([
+    { query, expect: { changes: 1, orElse: 'NOT_FOUND' } },
+    bumpCatalog(store),
+  ])
+}
+
+/** Rejects with NAME_TAKEN. */
+export async function insertPool(store: Store, name: string, now: number): Promise<PoolId> {
+  const query = store.build
+    .insertInto('pools')
+    .values({ id: nextId, name, created_at: now })
+    .returning('id')
+    .compile()
+  const [inserted] = await store.writer.write([{ query }, bumpCatalog(store)])
+  return asId('pool', returnedId(inserted?.rows))
+}
+
+/** Adds a source to a pool, or changes its weight; weight 0 takes it out. */
+export async function setPoolWeight(
+  store: Store,
+  member: { pool: PoolId; source: SourceId; weight: number },
+): Promise<void> {
+  const query =
+    member.weight > 0
+      ? store.build
+          .insertInto('pool_sources')
+          .values({ pool_id: member.pool, source_id: member.source, weight: member.weight })
+          .onConflict((conflict) =>
+            conflict.columns(['pool_id', 'source_id']).doUpdateSet({ weight: member.weight }),
+          )
+          .compile()
+      : store.build
+          .deleteFrom('pool_sources')
+          .where('pool_id', '=', member.pool)
+          .where('source_id', '=', member.source)
+          .compile()
+  await store.writer.write([{ query }, bumpCatalog(store)])
+}
+
+/** Exactly one of `pool` and `nextHop` (JSON) is set. Rejects with NAME_TAKEN. */
+export async function insertRoute(
+  store: Store,
+  route: {
+    position: number
+    name: string
+    match: string
+    pool: PoolId | undefined
+    nextHop: string | undefined
+  },
+  now: number,
+): Promise<RouteId> {
+  const query = store.build
+    .insertInto('routes')
+    .values({
+      id: nextId,
+      position: route.position,
+      name: route.name,
+      match: route.match,
+      pool_id: route.pool ?? null,
+      next_hop: route.nextHop ?? null,
+      created_at: now,
+    })
+    .returning('id')
+    .compile()
+  const [inserted] = await store.writer.write([{ query }, bumpCatalog(store)])
+  return asId('route', returnedId(inserted?.rows))
+}
+
+/** NOT_FOUND when there is no such route. */
+export async function deleteRoute(store: Store, route: RouteId): Promise<void> {
+  const query = store.build.deleteFrom('routes').where('id', '=', route).compile()
+  await store.writer.write([
+    { query, expect: { changes: 1, orElse: 'NOT_FOUND' } },
+    bumpCatalog(store),
+  ])
+}

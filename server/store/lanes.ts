@@ -1,0 +1,104 @@
+/** Rows of lanes, and what the queue holds per lane and per domain without a lane. */
+import { sql } from 'kysely'
+import type { DeliveryState } from '../core/delivery.ts'
+import { asId } from '../core/ids.ts'
+import type { LaneId, SourceId } from '../core/ids.ts'
+import { destinationKey } from '../core/lane.ts'
+import type { Destination } from '../core/lane.ts'
+import type { LaneRecord } from './catalog.ts'
+import type { Store } from './open.ts'
+import { nextId, returnedId } from './rows.ts'
+
+const WAITING: readonly DeliveryState[] = ['queued', 'deferred']
+
+/** Finds or makes the lane of a source and a destination. */
+export async function ensureLane(
+  store: Store,
+  lane: { source: SourceId; destination: Destination },
+  now: number,
+): Promise<LaneId> {
+  const query = store.build
+    .insertInto('lanes')
+    .values({
+      id: nextId,
+      source_id: lane.source,
+      destination: destinationKey(lane.destination),
+      target: JSON.stringify(lane.destination),
+      owner: null,
+      owned_until: 0,
+      pace: '',
+      suspended_until: 0,
+      suspended_because: null,
+      created_at: now,
+    })
+    // A no-op update, so that `returning` answers for the lane that was there already, too.
+    .onConflict((conflict) =>
+      conflict.columns(['source_id', 'destination']).doUpdateSet({ source_id: lane.source }),
+    )
+    .returning('id')
+    .compile()
+  const [row] = await store.writer.write([{ query }])
+  return asId('lane', returnedId(row?.rows))
+}
+
+export async function loadLanes(store: Store): Promise<LaneRecord[]> {
+  const rows = await store.read
+    .selectFrom('lanes')
+    .select(['id', 'source_id', 'destination', 'target'])
+    .execute()
+  return rows.map((row) => ({
+    id: asId('lane', row.id),
+    source: asId('source', row.source_id),
+    destination: row.destination,
+    // Written by ensureLane from a Destination.
+    target: JSON.parse(row.target) as Destination,
+  }))
+}
+
+/** Stops a lane until `until` (epoch ms; 0 resumes it). Owners see it when they next claim. */
+export async function suspendLane(
+  store: Store,
+  lane: LaneId,
+  suspension: { until: number; because: string | undefined },
+): Promise<void> {
+  const query = store.build
+    .updateTable('lanes')
+    .set({ suspended_until: suspension.until, suspended_because: suspension.because ?? null })
+    .where('id', '=', lane)
+    .compile()
+  await store.writer.write([{ query, expect: { changes: 1, orElse: 'NOT_FOUND' } }])
+}
+
+/** Forgets every owner: for a program that knows it is the only one on this database. */
+export async function releaseAllLanes(store: Store): Promise<void> {
+  const query = store.build
+    .updateTable('lanes')
+    .set({ owner: null, owned_until: 0 })
+    .where('owner', 'is not', null)
+    .compile()
+  await store.writer.write([{ query }])
+}
+
+/**
+ * Lanes with waiting or orphaned deliveries. One seek per lane: *that* there is work is enough for a wake-up, *when*
+ * it is due the lane's owner finds out; exact times would read every waiting row.
+ */
+export async function lanesWithWork(store: Store): Promise<LaneId[]> {
+  const { rows } = await sql<{ id: number }>`select id from lanes where
+    exists (select 1 from deliveries indexed by deliveries_queue
+            where lane_id = lanes.id and state in ('queued', 'deferred'))
+    or exists (select 1 from deliveries indexed by deliveries_leased
+               where lane_id = lanes.id and state = 'leased')`.execute(store.read)
+  return rows.map((row) => asId('lane', row.id))
+}
+
+/** Domains with deliveries that have no lane, with the earliest due time. */
+export async function domainsWithoutLane(store: Store): Promise<{ domain: string; at: number }[]> {
+  return store.read
+    .selectFrom('deliveries')
+    .select(['domain', sql<number>`min(next_at)`.as('at')])
+    .where('lane_id', 'is', null)
+    .where('state', 'in', WAITING)
+    .groupBy('domain')
+    .execute()
+}
