@@ -176,8 +176,14 @@ function refusalOf(exchange: string, { allowPrivateNetworks }: MxOptions): Refus
   if (address && !allowPrivateNetworks) {
     return { fault: 'dns-permanent', detail: `${exchange} is an address, not a name` }
   }
+  // DNS carries any octets; what reaches lane keys, logs and screens is letters, digits, hyphens and underscores.
+  if (!address && !HOST_NAME.test(exchange)) {
+    return { fault: 'dns-permanent', detail: 'an exchange that is no host name' }
+  }
   return undefined
 }
+
+const HOST_NAME = /^[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/
 
 const isRoot = (exchange: string): boolean => exchange === '.' || exchange === ''
 

@@ -49,6 +49,17 @@ const zones: StubZones = {
       [10, 'mx1.test'],
     ],
   },
+  'odd-names.test': {
+    MX: [
+      [5, 'sp ace.test'],
+      [6, 'a,b.test'],
+      [7, '<b>.test'],
+      [20, 'mx1.test'],
+      [10, 'mx1.test'],
+      [30, '_host-1.farm.test'],
+    ],
+  },
+  'only-odd.test': { MX: [[5, 'a,b.test']] },
   'vanity.test': { CNAME: 'plain.test' },
   'to-alias.test': { MX: [[10, 'mx-alias.test']] },
   'we-backup.test': {
@@ -151,6 +162,11 @@ describe('which hosts', () => {
     ['vanity.test', ['10 mx1.test 192.0.2.1', '20 mx2.test 192.0.2.2'], 'the domain is an alias'],
     ['to-alias.test', ['10 mx-alias.test 192.0.2.1'], 'the exchange is an alias'],
     ['null-mixed.test', ['10 mx1.test 192.0.2.1'], 'a root beside others is a bad host'],
+    [
+      'odd-names.test',
+      ['10 mx1.test 192.0.2.1', '30 _host-1.farm.test 192.0.2.50'],
+      'odd names are bad hosts, doubles count once',
+    ],
     ['local-mixed.test', ['20 mx1.test 192.0.2.1'], 'localhost beside others is a bad host'],
     ['we-backup.test', ['5 mx1.test 192.0.2.1'], 'only hosts better than ourselves'],
     ['to-part-inside.test', ['10 part-inside.test 192.0.2.4'], 'private addresses are left out'],
@@ -176,6 +192,7 @@ describe('which hosts', () => {
     ['we-best.test', 'mx-loop 5.4.6', 'we are the best MX'],
     ['we.test', 'mx-loop 5.4.6', 'we are the implicit MX'],
     ['literal.test', 'dns-permanent 5.4.4', 'an address is no host name'],
+    ['only-odd.test', 'dns-permanent 5.4.4', 'no host name'],
     ['literal-private.test', 'private-target 5.4.4', 'a private address as host name'],
     ['local.test', 'private-target 5.4.4', 'localhost'],
     ['to-inside4.test', 'private-target 5.4.4', 'a name with private addresses'],
