@@ -5,8 +5,8 @@
 import { isIP } from 'node:net'
 import type { DnsAnswer, Resolver } from '../core/dns.ts'
 import type { Random } from '../core/ports.ts'
-import { hostFailure } from './host-failure.ts'
-import type { HostFailure } from './host-failure.ts'
+import { mxFailure } from './mx-failure.ts'
+import type { MxFailure } from './mx-failure.ts'
 import { isPrivateAddress } from './private-address.ts'
 
 /**
@@ -43,7 +43,7 @@ const SECOND_FAMILY = 2
 export async function findAddresses(
   host: string,
   options: AddressOptions,
-): Promise<FoundAddresses | HostFailure> {
+): Promise<FoundAddresses | MxFailure> {
   if (isIP(host) !== 0) return dialable(host, [host], { authentic: false, ttlMs: 0 }, options)
   // RFC 6761 §6.3: localhost is this machine, whatever a name server says.
   if (host === 'localhost') return findAddresses('127.0.0.1', options)
@@ -54,7 +54,7 @@ export async function findAddresses(
     const v6 = await resolver.resolve(host, 'AAAA')
     if (v6.kind !== 'found') return judge(host, [v4, v6], options)
     const detail = `${host} has only IPv6 addresses, and sending over IPv6 is off`
-    return hostFailure('unreachable', '4.4.4', detail, v4.ttlMs)
+    return mxFailure('unreachable', '4.4.4', detail, v4.ttlMs)
   }
   const [v4, v6] = await Promise.all([resolver.resolve(host, 'A'), resolver.resolve(host, 'AAAA')])
   return judge(host, ipv6 === 'prefer' ? [v6, v4] : [v4, v6], options)
@@ -65,7 +65,7 @@ function judge(
   host: string,
   answers: readonly DnsAnswer<string>[],
   options: AddressOptions,
-): FoundAddresses | HostFailure {
+): FoundAddresses | MxFailure {
   const found = answers.filter((answer) => answer.kind === 'found')
   if (found.length > 0) {
     const [first = [], second = []] = found.map(({ records }) => shuffled(records, options.random))
@@ -80,12 +80,12 @@ function judge(
   const failed = answers.find((answer) => answer.kind === 'failed')
   if (failed) {
     const detail = `address of ${host}: ${failed.detail}`
-    return hostFailure('dns-temporary', '4.4.3', detail, 0)
+    return mxFailure('dns-temporary', '4.4.3', detail, 0)
   }
   const ttlMs = Math.min(...answers.map((answer) => (answer.kind === 'failed' ? 0 : answer.ttlMs)))
   const missing = answers.some((answer) => answer.kind === 'nxdomain')
   const detail = missing ? `${host} does not exist` : `${host} has no address`
-  return hostFailure('dns-permanent', '5.4.4', detail, ttlMs)
+  return mxFailure('dns-permanent', '5.4.4', detail, ttlMs)
 }
 
 function dialable(
@@ -93,7 +93,7 @@ function dialable(
   candidates: readonly string[],
   facts: { readonly authentic: boolean; readonly ttlMs: number },
   { allowPrivateNetworks }: AddressOptions,
-): FoundAddresses | HostFailure {
+): FoundAddresses | MxFailure {
   const allowed = allowPrivateNetworks
     ? candidates
     : candidates.filter((address) => !isPrivateAddress(address))
@@ -101,7 +101,7 @@ function dialable(
     return { kind: 'found', addresses: allowed.slice(0, MAX_ADDRESSES), ...facts }
   }
   const detail = `${host} is ${candidates.join(', ')}, inside a private network`
-  return hostFailure('private-target', '5.4.4', detail, facts.ttlMs)
+  return mxFailure('private-target', '5.4.4', detail, facts.ttlMs)
 }
 
 /** The cache freezes the order in which a name server would have rotated the addresses; this stands in for it. */

@@ -8,9 +8,11 @@ import type { Resolver } from '../core/dns.ts'
 import type { Random } from '../core/ports.ts'
 import { findAddresses } from './addresses.ts'
 import type { Ipv6Mode } from './addresses.ts'
-import { hostFailure } from './host-failure.ts'
-import type { HostFailure } from './host-failure.ts'
+import { mxFailure } from './mx-failure.ts'
+import type { MxFailure } from './mx-failure.ts'
 import { isPrivateAddress } from './private-address.ts'
+
+export type { MxFailure } from './mx-failure.ts'
 
 export interface MxOptions {
   readonly resolver: Resolver
@@ -65,15 +67,15 @@ const MAX_HOSTS = 20
  * The MX names of a domain (lower case A-label, or an address literal as `[192.0.2.1]` and `[IPv6:2001:db8::1]`).
  * RFC 5321 §5.1, RFC 7505. No address is asked for.
  */
-export async function findMx(domain: string, options: MxOptions): Promise<FoundMx | HostFailure> {
+export async function findMx(domain: string, options: MxOptions): Promise<FoundMx | MxFailure> {
   const literal = addressLiteral(domain)
   if (literal !== undefined) return standsForItself(literal, Infinity, false, options)
   const answer = await options.resolver.resolve(domain, 'MX')
   switch (answer.kind) {
     case 'failed':
-      return hostFailure('dns-temporary', '4.4.3', `MX of ${domain}: ${answer.detail}`, 0)
+      return mxFailure('dns-temporary', '4.4.3', `MX of ${domain}: ${answer.detail}`, 0)
     case 'nxdomain':
-      return hostFailure('dns-permanent', '5.1.2', `${domain} does not exist`, answer.ttlMs)
+      return mxFailure('dns-permanent', '5.1.2', `${domain} does not exist`, answer.ttlMs)
     case 'nodata':
       return standsForItself(domain, answer.ttlMs, answer.authentic, options)
     case 'found':
@@ -85,10 +87,10 @@ export async function findMx(domain: string, options: MxOptions): Promise<FoundM
 export async function findHostsOf(
   found: FoundMx,
   options: HostOptions,
-): Promise<FoundHosts | HostFailure> {
+): Promise<FoundHosts | MxFailure> {
   const order = byPreference(found.mx, options.random).slice(0, MAX_HOSTS)
   const hosts: Host[] = []
-  const failures: HostFailure[] = []
+  const failures: MxFailure[] = []
   let room = MAX_ADDRESSES
   for (let at = 0; at < order.length && room > 0; at += HOSTS_AT_A_TIME) {
     const some = order.slice(at, at + HOSTS_AT_A_TIME)
@@ -112,7 +114,7 @@ export async function findHostsOf(
 export async function findHosts(
   domain: string,
   options: HostOptions,
-): Promise<FoundHosts | HostFailure> {
+): Promise<FoundHosts | MxFailure> {
   const found = await findMx(domain, options)
   return found.kind === 'failed' ? found : findHostsOf(found, options)
 }
@@ -122,10 +124,10 @@ function chooseMx(
   records: readonly { readonly preference: number; readonly exchange: string }[],
   { ttlMs, authentic }: { readonly ttlMs: number; readonly authentic: boolean },
   options: MxOptions,
-): FoundMx | HostFailure {
+): FoundMx | MxFailure {
   // RFC 7505 §3: a single record with the root as exchange says "no mail here".
   if (records.length === 1 && isRoot(records[0]!.exchange)) {
-    return hostFailure('dns-permanent', '5.1.10', `${domain} takes no mail (null MX)`, ttlMs)
+    return mxFailure('dns-permanent', '5.1.10', `${domain} takes no mail (null MX)`, ttlMs)
   }
   const usable = new Map<string, number>()
   let refused: Refusal | undefined
@@ -137,7 +139,7 @@ function chooseMx(
   }
   if (usable.size === 0 && refused) {
     const detail = `no usable MX for ${domain}: ${refused.detail}`
-    return hostFailure(refused.fault, '5.4.4', detail, ttlMs)
+    return mxFailure(refused.fault, '5.4.4', detail, ttlMs)
   }
   const all = [...usable].map(([name, preference]) => ({ name, preference }))
   // RFC 5321 §5.1: hosts as good as we are, or worse, would only send the mail back to us.
@@ -156,12 +158,12 @@ function standsForItself(
   ttlMs: number,
   authentic: boolean,
   { ownNames }: MxOptions,
-): FoundMx | HostFailure {
+): FoundMx | MxFailure {
   if (ownNames.has(name)) return loop(name, ttlMs)
   return { kind: 'found', mx: [{ name, preference: 0 }], implicit: true, authentic, ttlMs }
 }
 
-type Refusal = Pick<HostFailure, 'fault' | 'detail'>
+type Refusal = Pick<MxFailure, 'fault' | 'detail'>
 
 /** Why an exchange cannot be a host for strangers; a closed network may name addresses and `localhost`. */
 function refusalOf(exchange: string, { allowPrivateNetworks }: MxOptions): Refusal | undefined {
@@ -203,16 +205,16 @@ function byPreference(mx: readonly Mx[], random: Random): readonly Mx[] {
 }
 
 /** Of several failures the one that leaves most hope: a later try may find that host. */
-function worthTrying(failures: readonly HostFailure[], implicit: boolean): HostFailure {
-  const one = (fault: HostFailure['fault']): HostFailure | undefined =>
+function worthTrying(failures: readonly MxFailure[], implicit: boolean): MxFailure {
+  const one = (fault: MxFailure['fault']): MxFailure | undefined =>
     failures.find((each) => each.fault === fault)
   const hope = one('dns-temporary') ?? one('unreachable') ?? one('private-target')
   if (hope !== undefined) return hope
   const detail = failures.map((each) => each.detail).join('; ')
   const ttlMs = Math.min(...failures.map((each) => each.ttlMs))
   // No MX and no address: there is no such mail domain. MX without addresses: there is, but no way to it.
-  return hostFailure('dns-permanent', implicit ? '5.1.2' : '5.4.4', detail, ttlMs)
+  return mxFailure('dns-permanent', implicit ? '5.1.2' : '5.4.4', detail, ttlMs)
 }
 
-const loop = (domain: string, ttlMs: number): HostFailure =>
-  hostFailure('mx-loop', '5.4.6', `we are the best mail host of ${domain} ourselves`, ttlMs)
+const loop = (domain: string, ttlMs: number): MxFailure =>
+  mxFailure('mx-loop', '5.4.6', `we are the best mail host of ${domain} ourselves`, ttlMs)

@@ -1,7 +1,7 @@
 /** Why no host of a domain can be dialled: a value like any other answer, so that the lane can say it in an outcome. */
 import type { Fault } from '../core/outcome.ts'
 
-export interface HostFailure {
+export interface MxFailure {
   readonly kind: 'failed'
   readonly fault: Extract<
     Fault,
@@ -14,9 +14,9 @@ export interface HostFailure {
   readonly ttlMs: number
 }
 
-export const hostFailure = (
-  fault: HostFailure['fault'],
+export const mxFailure = (
+  fault: MxFailure['fault'],
   status: string,
   detail: string,
   ttlMs: number,
-): HostFailure => ({ kind: 'failed', fault, status, detail, ttlMs })
+): MxFailure => ({ kind: 'failed', fault, status, detail, ttlMs })
