@@ -1,0 +1,324 @@
+/**
+ * The boot settings: one schema from which loading, `config.example.json`, the documentation, the command line's
+ * help and the settings form are derived. Operating settings (pools, limits of providers, domains, tenants) are
+ * not here: they live in the database, audited. Secrets other than the broker's address are not here either.
+ */
+import Type, { type StaticDecode } from 'typebox'
+import {
+  choice,
+  count,
+  duration,
+  ehlo,
+  hostname,
+  list,
+  listen,
+  nameServer,
+  network,
+  origin,
+  path,
+  ratio,
+  redisUrl,
+  schedule,
+  section,
+  size,
+  text,
+  yesNo,
+} from './leaf.ts'
+
+const http = section('The HTTP listener: API, admin, tracking, metrics.', {
+  listen: listen('Where to listen.', { default: '127.0.0.1:8080' }),
+  publicUrl: Type.Optional(
+    origin('How people and mail programs reach this listener; it goes into links and tracking.'),
+  ),
+  trustedProxies: list(
+    'Proxies whose X-Forwarded-For is believed.',
+    network('Address or network of a proxy.'),
+  ),
+  bodyLimit: size('Largest request body.', '50 MiB', { atLeast: '1 KiB', atMost: '1 GiB' }),
+  requestTimeout: duration('How long a request may take to arrive in full.', '60 s', {
+    atLeast: '1 s',
+    atMost: '1 h',
+  }),
+  keepAliveTimeout: duration(
+    'How long an idle connection is kept; longer than the idle time of a proxy in front.',
+    '72 s',
+    { atLeast: '1 s', atMost: '1 h' },
+  ),
+})
+
+const listener = section('One submission listener.', {
+  listen: listen('Where to listen.', { default: '127.0.0.1:2525' }),
+  tls: choice(
+    'starttls: offered, and required before AUTH. implicit: from the first byte (port 465). none: no TLS at all.',
+    ['starttls', 'implicit', 'none'],
+    'starttls',
+  ),
+  trustedNetworks: list(
+    'Clients that may submit without AUTH. Everybody in such a network can send as you.',
+    network('Address or network of clients.'),
+  ),
+})
+
+const submission = section('SMTP submission: how applications hand mail over.', {
+  listeners: list(
+    'The listeners. An empty list turns submission off.',
+    listener,
+    [{ listen: '127.0.0.1:2525', tls: 'starttls', trustedNetworks: [] }],
+    {},
+  ),
+  certificate: Type.Optional(
+    path('PEM file with the certificate chain; without one a self-signed one is made in dataDir.'),
+  ),
+  key: Type.Optional(path('PEM file with the private key of the certificate.')),
+  maxMessageSize: size('Largest message, announced with SIZE.', '25 MiB', {
+    atLeast: '64 KiB',
+    atMost: '1 GiB',
+  }),
+  // RFC 5321 §4.5.3.1.8: a server must take at least 100 recipients.
+  maxRecipients: count('Most recipients of one transaction.', {
+    unit: 'recipients',
+    default: 1000,
+    minimum: 100,
+    maximum: 50_000,
+  }),
+  maxConnections: count('Most connections at a time over all listeners.', {
+    unit: 'connections',
+    default: 500,
+    maximum: 100_000,
+  }),
+  maxConnectionsPerIp: count('Most connections at a time from one address.', {
+    unit: 'connections',
+    default: 100,
+    maximum: 100_000,
+  }),
+  // RFC 5321 §4.5.3.2.7: a server should wait at least 5 minutes for the next command.
+  idleTimeout: duration('A connection that is silent for so long is closed.', '5 m', {
+    atLeast: '1 s',
+    atMost: '1 h',
+  }),
+  perCredential: section('Limits of an SMTP login that has none of its own.', {
+    messagesPerHour: Type.Optional(count('Messages it may submit.', { unit: 'per hour' })),
+    recipientsPerHour: Type.Optional(count('Recipients it may address.', { unit: 'per hour' })),
+    connections: Type.Optional(
+      count('Connections it may hold at a time.', { unit: 'connections' }),
+    ),
+  }),
+})
+
+const redis = section(
+  'The broker for wake-ups, if workers run in several processes. It holds no mail.',
+  {
+    url: Type.Optional(
+      redisUrl('Redis or Valkey, run with noeviction. Not set: an engine inside the process.'),
+    ),
+    prefix: text(
+      'Prefix of every key, so that several installations can share a broker.',
+      'posthorn',
+    ),
+    connectTimeout: duration('How long to wait for a connection.', '10 s', {
+      atLeast: '100 ms',
+      atMost: '5 m',
+    }),
+  },
+)
+
+const dns = section('How names are looked up.', {
+  servers: list(
+    'Name servers to ask, in this order; empty: those of the system.',
+    nameServer('Address of a name server.'),
+  ),
+  timeout: duration('How long to wait for one answer.', '3 s', {
+    atLeast: '50 ms',
+    atMost: '1 m',
+  }),
+  attempts: count('How often to ask before giving up.', {
+    unit: 'attempts',
+    default: 3,
+    maximum: 10,
+  }),
+  cacheEntries: count('Most answers kept in memory.', {
+    unit: 'answers',
+    default: 50_000,
+    minimum: 100,
+    maximum: 10_000_000,
+  }),
+  maxTtl: duration('Answers are kept no longer than this, whatever their TTL.', '1 h', {
+    atLeast: '1 s',
+    atMost: '7 d',
+  }),
+})
+
+const streamRetry = (name: string, waits: string, maxAge: string) =>
+  section(`Retries of the ${name} stream.`, {
+    schedule: schedule(
+      'Waits before the second, third, … attempt; the last one repeats until maxAge.',
+      waits,
+    ),
+    maxAge: duration('A delivery that is older expires.', maxAge, {
+      atLeast: '1 m',
+      atMost: '30 d',
+    }),
+  })
+
+const delivery = section('How mail leaves.', {
+  port: count('Port of the MX hosts; anything but 25 is for tests and closed networks.', {
+    unit: 'port',
+    default: 25,
+    maximum: 65_535,
+  }),
+  allowPrivateNetworks: yesNo(
+    'Allow MX hosts and webhooks that resolve to loopback, private or link-local addresses.',
+    false,
+  ),
+  ipv6: choice(
+    'off: IPv4 only. fallback: IPv6 where a host has no IPv4. prefer: IPv6 first.',
+    ['off', 'fallback', 'prefer'],
+    'off',
+  ),
+  ehlo: Type.Optional(
+    ehlo('Name in EHLO of a source that has none of its own; not set: hostname.'),
+  ),
+  returnPathDomain: Type.Optional(
+    hostname('Domain of the return path of bounces; not set: the sender stays as submitted.'),
+  ),
+  laneConcurrency: count('Most lanes at work at a time in this process.', {
+    unit: 'lanes',
+    default: 500,
+    maximum: 100_000,
+  }),
+  laneLinger: duration('An empty lane keeps its connections for so long.', '2 s', {
+    atLeast: '0 s',
+    atMost: '5 m',
+  }),
+  connectTimeout: duration('Wait for the TCP connection.', '30 s', {
+    atLeast: '100 ms',
+    atMost: '10 m',
+  }),
+  // The next four: RFC 5321 §4.5.3.2.
+  greetingTimeout: duration('Wait for the greeting and the answer to EHLO.', '5 m', {
+    atLeast: '100 ms',
+    atMost: '1 h',
+  }),
+  commandTimeout: duration('Wait for the answer to a command.', '5 m', {
+    atLeast: '100 ms',
+    atMost: '1 h',
+  }),
+  dataTimeout: duration('Wait for the remote to take a block of the message.', '3 m', {
+    atLeast: '100 ms',
+    atMost: '1 h',
+  }),
+  dataEndTimeout: duration(
+    'Wait for the answer to the final dot. Too short a wait makes duplicates.',
+    '10 m',
+    { atLeast: '100 ms', atMost: '1 h' },
+  ),
+  retry: section('When a deferred delivery is tried again.', {
+    transactional: streamRetry('transactional', '1m, 2m, 5m, 10m, 20m, 30m', '2 d'),
+    bulk: streamRetry('bulk', '5m, 10m, 20m, 40m, 1h, 2h, 4h', '3 d'),
+    jitter: ratio('Each wait is changed at random by up to this share of it.', 0.2),
+  }),
+  bodyCache: size('Memory for bodies that go to several recipients.', '64 MiB', {
+    atLeast: '0 B',
+    atMost: '64 GiB',
+  }),
+})
+
+const store = section('The database and the spool, both in dataDir.', {
+  spoolOver: size(
+    'Messages over this size are kept as files, smaller ones in the database.',
+    '256 KiB',
+    {
+      atLeast: '0 B',
+      atMost: '64 MiB',
+    },
+  ),
+  minFreeDisk: size('With less room on the disk no mail is accepted.', '256 MiB', {
+    atLeast: '0 B',
+    atMost: '16 TiB',
+  }),
+  cacheSize: size('Memory of the database for pages.', '64 MiB', {
+    atLeast: '1 MiB',
+    atMost: '64 GiB',
+  }),
+  retention: section('How long what is done is kept.', {
+    bodies: duration('Message bodies, after the last delivery came to its end.', '7 d', {
+      atLeast: '0 s',
+    }),
+    deliveries: duration('Deliveries and their attempts.', '90 d', { atLeast: '1 d' }),
+    events: duration('Events.', '90 d', { atLeast: '1 d' }),
+    idempotencyKeys: duration('Idempotency keys and what they were answered.', '24 h', {
+      atLeast: '1 m',
+    }),
+  }),
+})
+
+const log = section('The log, on standard output.', {
+  level: choice(
+    'Least important line that is written.',
+    ['debug', 'info', 'warn', 'error', 'silent'],
+    'info',
+  ),
+  pretty: yesNo('For people instead of one JSON object a line.', false),
+})
+
+const limits = section('Limits of the API.', {
+  requestsPerSecond: count('Sustained requests of one API key.', {
+    unit: 'per second',
+    default: 100,
+    maximum: 1_000_000,
+  }),
+  requestBurst: count('Requests one API key may make at once after a pause.', {
+    unit: 'requests',
+    default: 200,
+    maximum: 1_000_000,
+  }),
+  messagesPerBatch: count('Most messages in one batch request.', {
+    unit: 'messages',
+    default: 1000,
+    maximum: 10_000,
+  }),
+  recipientsPerMessage: count('Most recipients of one message over the API.', {
+    unit: 'recipients',
+    default: 1000,
+    maximum: 50_000,
+  }),
+  scheduleAhead: duration('How far in the future sendAt may be.', '30 d', {
+    atLeast: '0 s',
+    atMost: '365 d',
+  }),
+})
+
+export const ConfigSchema = section('Boot settings of Posthorn.', {
+  dataDir: path('Where the database, the spool and the keys live.', 'data'),
+  hostname: hostname(
+    'Name of this installation: in Received, Message-ID and EHLO. Not set: the name of the machine.',
+  ),
+  roles: list(
+    'What this process does.',
+    Type.Enum(['http', 'submission', 'worker']),
+    ['http', 'submission', 'worker'],
+    { minItems: 1 },
+  ),
+  shutdownGrace: duration('Time for work in hand when the program is told to stop.', '20 s', {
+    atLeast: '0 s',
+    atMost: '10 m',
+  }),
+  http,
+  submission,
+  redis,
+  dns,
+  delivery,
+  store,
+  log,
+  limits,
+})
+
+type DeepReadonly<T> = T extends readonly (infer Item)[]
+  ? readonly DeepReadonly<Item>[]
+  : T extends object
+    ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
+    : T
+
+/** The loaded settings: durations in ms, sizes in bytes, addresses taken apart, every default filled in. */
+export type Config = DeepReadonly<StaticDecode<typeof ConfigSchema>>
+export type Role = Config['roles'][number]
