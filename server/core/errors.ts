@@ -86,6 +86,8 @@ export class AppError extends Error {
   readonly detail: string | undefined
   readonly fields: readonly FieldError[]
   readonly retryAfterMs: number | undefined
+  /** A more exact RFC 3463 code than the one an SMTP reply would carry by the error's code. */
+  readonly enhanced: string | undefined
 
   constructor(
     code: ErrorCode,
@@ -95,6 +97,7 @@ export class AppError extends Error {
       cause?: unknown
       fields?: readonly FieldError[]
       retryAfterMs?: number
+      enhanced?: string
     } = {},
   ) {
     const spec = ERROR_CODES[code]
@@ -106,5 +109,6 @@ export class AppError extends Error {
     this.detail = options.detail
     this.fields = options.fields ?? []
     this.retryAfterMs = options.retryAfterMs
+    this.enhanced = options.enhanced
   }
 }

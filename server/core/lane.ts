@@ -4,7 +4,17 @@ import type { LaneId, SourceId } from './ids.ts'
 /** Where a delivery goes next: the MX of its domain, or a fixed next hop of a route. */
 export type Destination =
   | { readonly kind: 'mx'; readonly provider: string | undefined; readonly site: string }
-  | { readonly kind: 'next-hop'; readonly host: string; readonly port: number }
+  | ({ readonly kind: 'next-hop' } & NextHop)
+
+/** A fixed host that takes everything a route matches: a smarthost, or a neighbour in a closed network. */
+export interface NextHop {
+  readonly host: string
+  readonly port: number
+  readonly tls: 'required' | 'opportunistic' | 'off' | 'implicit'
+  readonly user?: string
+  /** Sealed under the master key. */
+  readonly password?: string
+}
 
 /** Stable text key of a destination: `provider:google`, `site:mx1.a.test,mx2.a.test` (hashed if long), `hop:10.0.0.1:25`. */
 export function destinationKey(destination: Destination): string {
@@ -37,7 +47,7 @@ export interface Lane {
 export interface LaneLimits {
   readonly connections: number
   readonly messagesPerConnection: number
-  /** Messages per `perMs`; Infinity: unlimited. */
+  /** Undefined: unlimited. */
   readonly rate: { readonly messages: number; readonly perMs: number } | undefined
   readonly tls: 'required' | 'opportunistic' | 'off'
 }

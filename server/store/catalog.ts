@@ -81,6 +81,12 @@ export interface LaneRecord {
   readonly target: Destination
 }
 
+export interface LimitRecord {
+  /** JSON of Limits. */
+  readonly limits: string
+  readonly note: string | undefined
+}
+
 export interface CatalogSnapshot {
   readonly version: string
   readonly tenants: ReadonlyMap<TenantId, TenantRecord>
@@ -94,6 +100,8 @@ export interface CatalogSnapshot {
   readonly pools: ReadonlyMap<PoolId, PoolRecord>
   /** In order of position. */
   readonly routes: readonly RouteRecord[]
+  /** By `scope/key`. */
+  readonly limits: ReadonlyMap<string, LimitRecord>
 }
 
 export const domainKey = (tenant: TenantId, name: string): string => `${tenant}/${name}`
@@ -183,7 +191,18 @@ export async function loadCatalog(read: Kysely<Schema>): Promise<CatalogSnapshot
       pool: row.pool_id === null ? undefined : asId('pool', row.pool_id),
       nextHop: orUndefined(row.next_hop),
     })),
+    limits: await loadLimits(read),
   }
+}
+
+async function loadLimits(read: Kysely<Schema>): Promise<Map<string, LimitRecord>> {
+  const rows = await read.selectFrom('limits').selectAll().execute()
+  return new Map(
+    rows.map((row) => [
+      `${row.scope}/${row.key}`,
+      { limits: row.limits, note: orUndefined(row.note) },
+    ]),
+  )
 }
 
 async function loadDomains(read: Kysely<Schema>): Promise<Map<string, DomainRecord>> {

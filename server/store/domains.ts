@@ -29,36 +29,27 @@ export async function insertDomain(
     })
     .returning('id')
     .compile()
-  const keys = domain.dkim.map(
-    (key): Change => ({
-      query: store.build
-        .insertInto('dkim_keys')
-        .columns([
-          'domain_id',
-          'selector',
-          'algorithm',
-          'private_key',
-          'public_record',
-          'created_at',
-        ])
-        .expression((eb) =>
-          eb
-            .selectFrom('domains')
-            .select((select) => [
-              'domains.id',
-              select.val(key.selector).as('selector'),
-              select.val(key.algorithm).as('algorithm'),
-              select.val(key.privateKey).as('private_key'),
-              select.val(key.publicRecord).as('public_record'),
-              select.val(now).as('created_at'),
-            ])
-            .where('domains.name', '=', domain.name)
-            .where('domains.tenant_id', '=', domain.tenant),
-        )
-        .compile(),
-      expect: { changes: 1, orElse: 'INTERNAL' },
-    }),
-  )
+  const keys = domain.dkim.map((key): Change => ({
+    query: store.build
+      .insertInto('dkim_keys')
+      .columns(['domain_id', 'selector', 'algorithm', 'private_key', 'public_record', 'created_at'])
+      .expression((eb) =>
+        eb
+          .selectFrom('domains')
+          .select((select) => [
+            'domains.id',
+            select.val(key.selector).as('selector'),
+            select.val(key.algorithm).as('algorithm'),
+            select.val(key.privateKey).as('private_key'),
+            select.val(key.publicRecord).as('public_record'),
+            select.val(now).as('created_at'),
+          ])
+          .where('domains.name', '=', domain.name)
+          .where('domains.tenant_id', '=', domain.tenant),
+      )
+      .compile(),
+    expect: { changes: 1, orElse: 'INTERNAL' },
+  }))
   const [inserted] = await store.writer.write([{ query }, ...keys, bumpCatalog(store)])
   return asId('domain', returnedId(inserted?.rows))
 }

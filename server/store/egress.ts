@@ -114,3 +114,41 @@ export async function deleteRoute(store: Store, route: RouteId): Promise<void> {
     bumpCatalog(store),
   ])
 }
+
+/** Sets (or with `limits` undefined removes) an operator's limits of a destination or a source. */
+export async function setLimits(
+  store: Store,
+  entry: {
+    scope: 'destination' | 'source'
+    key: string
+    limits: string | undefined
+    note: string | undefined
+  },
+  now: number,
+): Promise<void> {
+  const query =
+    entry.limits === undefined
+      ? store.build
+          .deleteFrom('limits')
+          .where('scope', '=', entry.scope)
+          .where('key', '=', entry.key)
+          .compile()
+      : store.build
+          .insertInto('limits')
+          .values({
+            scope: entry.scope,
+            key: entry.key,
+            limits: entry.limits,
+            note: entry.note ?? null,
+            changed_at: now,
+          })
+          .onConflict((conflict) =>
+            conflict.columns(['scope', 'key']).doUpdateSet({
+              limits: entry.limits ?? '',
+              note: entry.note ?? null,
+              changed_at: now,
+            }),
+          )
+          .compile()
+  await store.writer.write([{ query }, bumpCatalog(store)])
+}

@@ -5,8 +5,10 @@ import { asId } from '../core/ids.ts'
 import type { LaneId, SourceId } from '../core/ids.ts'
 import { destinationKey } from '../core/lane.ts'
 import type { Destination } from '../core/lane.ts'
+import type { Stream } from '../core/work.ts'
 import type { LaneRecord } from './catalog.ts'
 import type { Store } from './open.ts'
+import { stringsOf } from './read/messages.ts'
 import { nextId, returnedId } from './rows.ts'
 
 const WAITING: readonly DeliveryState[] = ['queued', 'deferred']
@@ -101,4 +103,50 @@ export async function domainsWithoutLane(store: Store): Promise<{ domain: string
     .where('state', 'in', WAITING)
     .groupBy('domain')
     .execute()
+}
+
+export interface UnroutedRow {
+  readonly id: number
+  readonly message_id: number
+  readonly tenant_id: number
+  readonly recipient: string
+  readonly domain: string
+  readonly attempts: number
+  readonly next_at: number
+  readonly expires_at: number
+  readonly stream: Stream
+  readonly header_from: string
+  readonly tags: readonly string[]
+}
+
+/** Deliveries of a domain that wait without a lane, by id. */
+export async function unroutedOf(
+  store: Store,
+  domain: string,
+  page: { after: number; limit: number },
+): Promise<UnroutedRow[]> {
+  const rows = await store.read
+    .selectFrom('deliveries as d')
+    .innerJoin('messages as m', 'm.id', 'd.message_id')
+    .select([
+      'd.id',
+      'd.message_id',
+      'd.tenant_id',
+      'd.recipient',
+      'd.domain',
+      'd.attempts',
+      'd.next_at',
+      'd.expires_at',
+      'm.stream',
+      'm.header_from',
+      'm.tags',
+    ])
+    .where('d.domain', '=', domain)
+    .where('d.lane_id', 'is', null)
+    .where('d.state', 'in', WAITING)
+    .where('d.id', '>', page.after)
+    .orderBy('d.id')
+    .limit(page.limit)
+    .execute()
+  return rows.map((row) => ({ ...row, tags: stringsOf(row.tags) }))
 }

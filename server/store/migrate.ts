@@ -73,6 +73,7 @@ export async function migrate(
   }
   const kysely = new Kysely<unknown>({ dialect: new SqliteDialect({ database: db }) })
   const { error, results } = await migratorOf(kysely, specs).migrateToLatest()
-  if (error !== undefined) throw error
+  if (error !== undefined)
+    throw error instanceof Error ? error : new Error(`A migration failed: ${String(error)}`)
   return { ran: (results ?? []).map((result) => result.migrationName), backup }
 }

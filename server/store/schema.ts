@@ -82,6 +82,15 @@ export interface RoutesTable extends Row {
   next_hop: string | null
   created_at: number
 }
+export interface LimitsTable {
+  scope: 'destination' | 'source'
+  /** `destinationKey` or `default`; the id of a source. */
+  key: string
+  /** JSON of Limits. */
+  limits: string
+  note: string | null
+  changed_at: number
+}
 export interface LanesTable extends Row {
   source_id: number
   /** `destinationKey`, unique with the source. */
@@ -209,6 +218,7 @@ export interface Schema {
   pools: PoolsTable
   pool_sources: PoolSourcesTable
   routes: RoutesTable
+  limits: LimitsTable
   lanes: LanesTable
   messages: MessagesTable
   bodies: BodiesTable

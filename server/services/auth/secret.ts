@@ -33,4 +33,3 @@ export function isApiKey(text: string): boolean {
 /** What the database keeps of a secret: HMAC-SHA256, hex. */
 export const hashSecret = (secret: string, key: Buffer): string =>
   createHmac('sha256', key).update(secret).digest('hex')
-

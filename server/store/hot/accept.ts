@@ -39,9 +39,7 @@ export function makeAccept(db: Database.Database, events: EventLog): AcceptOp {
      values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`,
   )
   const anySuppression = db.prepare('select 1 from suppressions limit 1')
-  const suppression = db.prepare(
-    'select 1 from suppressions where address = ? and tenant_id = ?',
-  )
+  const suppression = db.prepare('select 1 from suppressions where address = ? and tenant_id = ?')
   const knownKey = db.prepare<[number, string], { fingerprint: string; messages: string }>(
     'select fingerprint, messages from idempotency where tenant_id = ? and key = ?',
   )

@@ -25,9 +25,7 @@ export function makeLaneOps(db: Database.Database, events: EventLog): LaneOps {
     'select owner, owned_until, pace, suspended_until, suspended_because from lanes where id = ?',
   )
   const own = db.prepare('update lanes set owner = ?, owned_until = ? where id = ?')
-  const extend = db.prepare(
-    'update lanes set owned_until = ?, pace = ? where id = ? and owner = ?',
-  )
+  const extend = db.prepare('update lanes set owned_until = ?, pace = ? where id = ? and owner = ?')
   const release = db.prepare(
     'update lanes set owner = null, owned_until = 0, pace = ? where id = ? and owner = ?',
   )
@@ -52,7 +50,14 @@ export function makeLaneOps(db: Database.Database, events: EventLog): LaneOps {
     return orphans.all(lane).map((row) => {
       giveBack.run(now, now, row.id)
       recordDoubt.run(row.id, row.attempts, row.changed_at, now, lane)
-      events.add(row.id, row.message_id, row.tenant_id, 'deferred', row.attempts, '{"inDoubt":true}')
+      events.add(
+        row.id,
+        row.message_id,
+        row.tenant_id,
+        'deferred',
+        row.attempts,
+        '{"inDoubt":true}',
+      )
       return asId('delivery', row.id)
     })
   }

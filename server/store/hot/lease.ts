@@ -34,10 +34,7 @@ interface DueRow {
 /** Tenants looked at in one lease; more wait for the next one, which starts after the last served. */
 const MAX_GROUPS = 256
 
-export function makeLease(
-  db: Database.Database,
-  lanes: LaneOps,
-): (request: LeaseRequest) => Lease {
+export function makeLease(db: Database.Database, lanes: LaneOps): (request: LeaseRequest) => Lease {
   // A loose index scan: one seek per (stream, tenant) instead of reading every waiting row.
   const nextGroup = db.prepare<[number, number, number], Group>(
     `select priority, tenant_id, next_at from deliveries indexed by deliveries_queue

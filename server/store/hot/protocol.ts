@@ -45,7 +45,12 @@ export type Op =
       readonly settlements: readonly Settlement[]
     }
   | { readonly kind: 'assign'; readonly assignments: readonly Assignment[] }
-  | { readonly kind: 'release'; readonly lane: LaneId; readonly token: string; readonly pace: string }
+  | {
+      readonly kind: 'release'
+      readonly lane: LaneId
+      readonly token: string
+      readonly pace: string
+    }
   | { readonly kind: 'cancel'; readonly message: MessageId; readonly now: number }
   | { readonly kind: 'retry-now'; readonly deliveries: readonly DeliveryId[]; readonly now: number }
   | { readonly kind: 'write'; readonly statements: readonly Statement[] }

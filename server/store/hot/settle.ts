@@ -93,8 +93,7 @@ export function makeSettle(db: Database.Database, events: EventLog): SettleOps {
       now,
       item.delivery,
     ]
-    const result =
-      token === undefined ? endUnrouted.run(...values) : endLease.run(...values, token)
+    const result = token === undefined ? endUnrouted.run(...values) : endLease.run(...values, token)
     if (result.changes === 0) return false
     recordAttempt(item)
     if (item.event !== undefined) {

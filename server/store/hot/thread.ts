@@ -83,7 +83,11 @@ function failure(error: unknown): OpResult {
         : sqlite.startsWith('SQLITE_')
           ? 'STORE_UNAVAILABLE'
           : 'INTERNAL'
-  return { ok: false, code, detail: error instanceof Error ? `${sqlite} ${error.message}` : String(error) }
+  return {
+    ok: false,
+    code,
+    detail: error instanceof Error ? `${sqlite} ${error.message}` : String(error),
+  }
 }
 
 /** Throws when any operation or the commit fails; then nothing of it was kept. */

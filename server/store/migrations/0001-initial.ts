@@ -52,6 +52,12 @@ export const initial: MigrationSpec = {
        match text not null, pool_id integer references pools, next_hop text,
        created_at integer not null, check ((pool_id is null) <> (next_hop is null))
      ) strict`,
+    // An operator's own limits: scope 'destination' replaces what the table says of a provider, site or next hop
+    // ('default' for all others); scope 'source' tightens.
+    `create table limits (
+       scope text not null, key text not null, limits text not null, note text,
+       changed_at integer not null, primary key (scope, key)
+     ) strict, without rowid`,
     `create table lanes (
        id integer primary key, source_id integer not null references sources,
        destination text not null, target text not null, owner text, owned_until integer not null,
@@ -69,6 +75,7 @@ export const initial: MigrationSpec = {
        smtputf8 integer not null, spool text
      ) strict`,
     `create index messages_tenant on messages (tenant_id)`,
+    `create index messages_spool on messages (spool) where spool is not null`,
     `create table bodies (message_id integer primary key, bytes blob not null) strict`,
     `create table message_tags (
        tag text not null, message_id integer not null, primary key (tag, message_id)

@@ -1,0 +1,76 @@
+/** The hosts of a recipient domain as a lane needs them: remembered while DNS says so, with what failed of late. */
+import type { Clock } from '../../core/ports.ts'
+import type { Destination } from '../../core/lane.ts'
+import type { Outcome } from '../../core/outcome.ts'
+import type { FoundHosts, MxFailure } from '../../delivery/mx.ts'
+import type { SessionHost } from '../../delivery/smtp/open-session.ts'
+
+export interface DomainHosts {
+  readonly kind: 'hosts'
+  readonly hosts: readonly SessionHost[]
+  /** Names a connection may have to serve this domain. */
+  readonly names: ReadonlySet<string>
+}
+
+export interface Hosts {
+  /** Known without asking anybody. */
+  peek(domain: string): DomainHosts | undefined
+  find(domain: string): Promise<DomainHosts | MxFailure>
+}
+
+/** The answers below have TTLs of their own in the resolver's cache; this one saves building lists per delivery. */
+const KEEP_MS = 30_000
+const MAX_DOMAINS = 10_000
+
+export function makeHosts(deps: {
+  destination: Destination
+  findHosts: (domain: string) => Promise<FoundHosts | MxFailure>
+  findAddressesOf: (host: string) => Promise<FoundHosts | MxFailure>
+  clock: Clock
+}): Hosts {
+  const known = new Map<string, { value: DomainHosts; until: number }>()
+  const { destination } = deps
+  const keyOf = (domain: string): string =>
+    destination.kind === 'next-hop' ? destination.host : domain
+
+  function peek(domain: string): DomainHosts | undefined {
+    const entry = known.get(keyOf(domain))
+    return entry !== undefined && entry.until > deps.clock.now() ? entry.value : undefined
+  }
+  return {
+    peek,
+    async find(domain) {
+      const have = peek(domain)
+      if (have !== undefined) return have
+      const found =
+        destination.kind === 'next-hop'
+          ? await deps.findAddressesOf(destination.host)
+          : await deps.findHosts(domain)
+      if (found.kind === 'failed') return found
+      const value: DomainHosts = {
+        kind: 'hosts',
+        hosts: found.hosts,
+        names: new Set(found.hosts.map((host) => host.name)),
+      }
+      if (known.size >= MAX_DOMAINS) known.clear()
+      known.set(keyOf(domain), { value, until: deps.clock.now() + KEEP_MS })
+      return value
+    },
+  }
+}
+
+/** A DNS failure as the outcome of an attempt that never dialled. */
+export const dnsOutcome = (failure: MxFailure, now: number): Outcome => ({
+  kind: 'failed',
+  stage: 'dns',
+  reply: undefined,
+  fault: failure.fault,
+  detail: `${failure.status} ${failure.detail}`,
+  host: undefined,
+  ip: undefined,
+  sourceIp: undefined,
+  tls: undefined,
+  startedAt: now,
+  endedAt: now,
+  transcript: `! ${failure.status} ${failure.detail}\n`,
+})

@@ -1,0 +1,352 @@
+/**
+ * One lane at work. The owner of a lane leases due deliveries as fast as its limits allow, keeps its connections
+ * busy with them, and settles in batches. Ownership is fenced by a token: a worker that lost it stops at once.
+ */
+import { AppError } from '../../core/errors.ts'
+import type { LaneId } from '../../core/ids.ts'
+import { encodeId } from '../../core/ids.ts'
+import type { LaneLimits } from '../../core/lane.ts'
+import type { Outcome } from '../../core/outcome.ts'
+import type { Clock, Log, Random } from '../../core/ports.ts'
+import type { HotWriter, LeasedDelivery, Settlement, Stream } from '../../core/work.ts'
+import type { Opened } from '../../delivery/smtp/connection.ts'
+import { paceFrom, paceText, take } from '../../policy/pace.ts'
+import type { JobContext } from '../../queue/jobs.ts'
+import type { LaneRecord } from '../../store/catalog.ts'
+import type { Metrics } from '../metrics.ts'
+import { makeBell } from './bell.ts'
+import { makeHand } from './hand.ts'
+import type { DomainHosts, Hosts } from './hosts.ts'
+import { expiredUntried, putBack, settlementOf } from './judge.ts'
+import type { Copy } from './render.ts'
+import { makeSender } from './sender.ts'
+import type { Sender } from './sender.ts'
+
+export interface LaneSettings {
+  readonly lingerMs: number
+  readonly schedules: Readonly<Record<Stream, readonly number[]>>
+  readonly jitter: number
+}
+
+export interface LaneDeps {
+  readonly writer: HotWriter
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly settings: LaneSettings
+  limitsOf(lane: LaneRecord): LaneLimits
+  hostsOf(lane: LaneRecord): Hosts
+  open(lane: LaneRecord, hosts: DomainHosts, limits: LaneLimits): Promise<Opened>
+  copyOf(delivery: LeasedDelivery): Promise<Copy | undefined>
+}
+
+/** Ownership outlives a stalled event loop, and a crash costs no more than this. */
+const OWN_MS = 30_000
+const HEARTBEAT_MS = 10_000
+/** Deliveries in hand per connection: enough that none waits for the writer. */
+const IN_HAND_PER_CONNECTION = 8
+const MAX_IN_HAND = 400
+const MIN_IN_HAND = 16
+const UNLIMITED = { messages: Infinity, perMs: 1_000 }
+/** After all hosts of a site failed, its other deliveries wait so long, doubling. */
+const DEAD_HOST_MS = 60_000
+const MAX_DEAD_HOST_MS = 15 * 60_000
+
+export interface LaneRun {
+  /** Something became due. */
+  poke(): void
+  /** Resolves with when to be woken again. */
+  readonly finished: Promise<number | undefined>
+}
+
+export function runLane(lane: LaneRecord, context: JobContext, deps: LaneDeps): LaneRun {
+  const run = new Run(lane, context, deps)
+  return { poke: run.poke, finished: run.run() }
+}
+
+class Run {
+  readonly #lane: LaneRecord
+  readonly #context: JobContext
+  readonly #deps: LaneDeps
+  readonly #token: string
+  readonly #bell
+  readonly #hand = makeHand()
+  readonly #hosts: Hosts
+  readonly #senders = new Set<Sender>()
+  readonly #resting: Sender[] = []
+  #working = 0
+  #settlements: Settlement[] = []
+  #settling: Promise<void>[] = []
+  #limits: LaneLimits
+  #pace = ''
+  #poked = true
+  #lost = false
+  /** The host refuses more connections than these for now. */
+  #cap = Infinity
+  #deadUntil = 0
+  #deadFor = DEAD_HOST_MS
+  #nextDueAt: number | undefined
+
+  constructor(lane: LaneRecord, context: JobContext, deps: LaneDeps) {
+    this.#lane = lane
+    this.#context = context
+    this.#deps = deps
+    this.#token = deps.random.bytes(12).toString('hex')
+    this.#bell = makeBell(deps.clock)
+    this.#hosts = deps.hostsOf(lane)
+    this.#limits = deps.limitsOf(lane)
+  }
+
+  readonly poke = (): void => {
+    this.#poked = true
+    this.#bell.ring()
+  }
+
+  async run(): Promise<number | undefined> {
+    const { writer, clock } = this.#deps
+    const lane = this.#lane.id
+    const now = clock.now()
+    const claim = await writer.claim({ lane, token: this.#token, now, ownedUntil: now + OWN_MS })
+    switch (claim.kind) {
+      case 'unknown':
+        return undefined
+      case 'owned-by-other':
+        return claim.until
+      case 'suspended':
+        return claim.until
+      case 'claimed':
+        this.#pace = claim.pace
+        this.#tellDoubts(claim.inDoubt)
+    }
+    this.#context.signal.addEventListener('abort', this.poke)
+    try {
+      await this.#work()
+    } finally {
+      this.#context.signal.removeEventListener('abort', this.poke)
+      await this.#end()
+    }
+    return this.#nextDueAt
+  }
+
+  #tellDoubts(inDoubt: readonly number[]): void {
+    for (const id of inDoubt) {
+      const fields = { delivery: encodeId('delivery', id), lane: encodeId('lane', this.#lane.id) }
+      this.#deps.log.warn(fields, 'delivery in doubt: its worker vanished, it may arrive twice')
+    }
+    this.#deps.metrics.inDoubt.inc(inDoubt.length)
+  }
+
+  async #work(): Promise<void> {
+    const { clock, settings } = this.#deps
+    let idleSince = clock.now()
+    let extendedAt = clock.now()
+    while (!this.#context.signal.aborted && !this.#lost) {
+      const now = clock.now()
+      this.#limits = this.#deps.limitsOf(this.#lane)
+      let wakeIn = HEARTBEAT_MS
+      const isDue = this.#nextDueAt !== undefined && this.#nextDueAt <= now
+      const isStale = now - extendedAt >= HEARTBEAT_MS
+      if ((this.#poked || isDue || isStale) && this.#hand.size < this.#target() / 2) {
+        const leased = await this.#lease(now)
+        extendedAt = now
+        if (leased.waitMs !== undefined) wakeIn = Math.min(wakeIn, leased.waitMs)
+      } else if (this.#nextDueAt !== undefined)
+        wakeIn = Math.min(wakeIn, Math.max(0, this.#nextDueAt - now))
+      this.#staff()
+      if (this.#working > 0 || this.#hand.size > 0) idleSince = clock.now()
+      else if (!this.#poked) {
+        const idleMs = clock.now() - idleSince
+        if (idleMs >= settings.lingerMs || this.#context.crowded()) return
+        wakeIn = Math.min(wakeIn, settings.lingerMs - idleMs)
+      }
+      await this.#bell.wait(wakeIn)
+    }
+  }
+
+  #target(): number {
+    const connections = Math.min(this.#limits.connections, this.#cap)
+    return Math.min(MAX_IN_HAND, Math.max(MIN_IN_HAND, connections * IN_HAND_PER_CONNECTION))
+  }
+
+  /** Takes what pacing grants. `waitMs`: pacing or suspension asks to wait so long before the next. */
+  async #lease(now: number): Promise<{ waitMs: number | undefined }> {
+    if (this.#deadUntil > now) {
+      this.#nextDueAt = this.#deadUntil
+      return { waitMs: this.#deadUntil - now }
+    }
+    const before = paceFrom(this.#pace)
+    const want = this.#target() - this.#hand.size
+    const grant = take(before, this.#limits.rate ?? UNLIMITED, now, want)
+    this.#poked = false
+    let lease
+    try {
+      lease = await this.#deps.writer.lease({
+        lane: this.#lane.id,
+        token: this.#token,
+        now,
+        ownedUntil: now + OWN_MS,
+        limit: grant.granted,
+        pace: paceText(grant.state),
+      })
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'LEASE_LOST') throw error
+      this.#lost = true
+      return { waitMs: undefined }
+    }
+    const count = lease.deliveries.length
+    // What was granted but not there to be sent is not spent.
+    const spent =
+      count === grant.granted ? grant : take(before, this.#limits.rate ?? UNLIMITED, now, count)
+    this.#pace = paceText(spent.state)
+    for (const delivery of lease.deliveries) this.#hand.add(delivery)
+    this.#nextDueAt = lease.nextDueAt
+    if (count === want) this.#poked = true
+    else if (count === grant.granted && lease.nextDueAt !== undefined && lease.nextDueAt <= now)
+      this.#nextDueAt = Math.max(now + 1, grant.nextAt)
+    const waitMs = this.#nextDueAt === undefined ? undefined : Math.max(0, this.#nextDueAt - now)
+    return { waitMs }
+  }
+
+  /** Sets as many senders to work as there is mail for, within the limit. */
+  #staff(): void {
+    const most = Math.min(this.#limits.connections, this.#cap)
+    let hands = Math.min(this.#hand.size, most - this.#working)
+    while (hands-- > 0) {
+      const sender = this.#resting.pop() ?? this.#hire()
+      this.#working++
+      sender.run().then(
+        () => this.#rest(sender),
+        (error: unknown) => this.#broke(sender, error),
+      )
+    }
+  }
+
+  #rest(sender: Sender): void {
+    this.#working--
+    this.#resting.push(sender)
+    this.#bell.ring()
+  }
+
+  #broke(sender: Sender, error: unknown): void {
+    this.#deps.log.error({ err: error, lane: encodeId('lane', this.#lane.id) }, 'sender failed')
+    this.#rest(sender)
+  }
+
+  #hire(): Sender {
+    const { clock } = this.#deps
+    const sender = makeSender({
+      hosts: this.#hosts,
+      now: () => clock.now(),
+      take: (preferred) => this.#take(preferred),
+      copyOf: (delivery) => this.#deps.copyOf(delivery),
+      open: (hosts) => this.#deps.open(this.#lane, hosts, this.#limits),
+      mayReuse: (connection) =>
+        connection.usable && connection.messages < this.#limits.messagesPerConnection,
+      done: (delivery, outcome) => this.#done(delivery, outcome),
+      unreachable: (delivery, outcome) => this.#unreachable(delivery, outcome),
+    })
+    this.#senders.add(sender)
+    return sender
+  }
+
+  #take(preferred: ReadonlySet<string> | undefined): LeasedDelivery | undefined {
+    for (;;) {
+      if (this.#context.signal.aborted || this.#lost) return undefined
+      // One over the limit (it was lowered, or the host said so): this slot closes.
+      if (this.#working > Math.min(this.#limits.connections, this.#cap)) return undefined
+      const delivery = this.#hand.take(preferred)
+      if (this.#hand.size < this.#target() / 4 && this.#poked) this.#bell.ring()
+      if (delivery === undefined || delivery.expiresAt > this.#deps.clock.now()) return delivery
+      this.#settle(expiredUntried(delivery))
+    }
+  }
+
+  #done(delivery: LeasedDelivery, outcome: Outcome | undefined): void {
+    const now = this.#deps.clock.now()
+    if (outcome === undefined) {
+      this.#deps.log.error(
+        { delivery: encodeId('delivery', delivery.id) },
+        'the content of a waiting delivery is gone',
+      )
+      this.#settle({ ...expiredUntried(delivery), reason: 'internal-error' })
+      return
+    }
+    if (outcome.kind !== 'failed') {
+      this.#deadFor = DEAD_HOST_MS
+      this.#cap = Infinity
+    }
+    const settlement = settlementOf(delivery, outcome, {
+      provider: this.#provider(),
+      now,
+      random: this.#deps.random,
+      schedules: this.#deps.settings.schedules,
+      jitter: this.#deps.settings.jitter,
+    })
+    this.#deps.metrics.attempt(settlement, delivery)
+    this.#settle(settlement)
+  }
+
+  #unreachable(delivery: LeasedDelivery, outcome: Outcome): void {
+    const now = this.#deps.clock.now()
+    const others = [...this.#senders].filter((sender) => sender.isConnected).length
+    if (others > 0) {
+      // The host takes some connections but not one more: that is its limit, not an outage.
+      this.#cap = others
+      this.#settle(putBack(delivery, 'host-unreachable', now + 1_000))
+      return
+    }
+    this.#done(delivery, outcome)
+    if (this.#lane.target.kind === 'mx' && this.#lane.target.provider !== undefined) return
+    this.#deadUntil = now + this.#deadFor
+    this.#deadFor = Math.min(this.#deadFor * 2, MAX_DEAD_HOST_MS)
+    for (const rest of this.#hand.takeAll())
+      this.#settle(putBack(rest, 'host-unreachable', this.#deadUntil))
+  }
+
+  #provider(): string | undefined {
+    const { target } = this.#lane
+    return target.kind === 'mx' ? target.provider : undefined
+  }
+
+  #settle(settlement: Settlement): void {
+    this.#settlements.push(settlement)
+    if (this.#settlements.length === 1) setImmediate(() => this.#flush())
+  }
+
+  #flush(): void {
+    const settlements = this.#settlements
+    if (settlements.length === 0) return
+    this.#settlements = []
+    const flushed = this.#deps.writer.settle(this.#token, settlements).then(
+      (refused) => {
+        if (refused > 0) this.#lost = true
+      },
+      (error: unknown) => {
+        // The leases stand in the database: whoever claims the lane next finds them and reports them in doubt.
+        this.#lost = true
+        this.#deps.log.error(
+          { err: error, count: settlements.length },
+          'outcomes could not be kept',
+        )
+      },
+    )
+    this.#settling.push(flushed)
+    if (this.#settling.length > 64) this.#settling = this.#settling.slice(-32)
+  }
+
+  /** Finishes what is on the wire, gives the rest back, says goodbye, lets go of the lane. */
+  async #end(): Promise<void> {
+    const now = this.#deps.clock.now()
+    if (!this.#lost)
+      for (const rest of this.#hand.takeAll()) this.#settle(putBack(rest, 'lane-released', now))
+    while (this.#working > 0) await this.#bell.wait(1_000)
+    await Promise.all([...this.#senders].map((sender) => sender.close()))
+    this.#flush()
+    await Promise.all(this.#settling)
+    if (this.#lost) return
+    await this.#deps.writer.release(this.#lane.id, this.#token, this.#pace)
+  }
+}
+
+export const laneJobKey = (lane: LaneId): string => encodeId('lane', lane)

@@ -1,0 +1,127 @@
+/**
+ * One connection slot of a lane: takes deliveries from the hand, keeps a connection to fitting hosts, sends, and
+ * hands each outcome on. It never retries by itself and never decides what an outcome means.
+ */
+import { isAscii } from 'node:buffer'
+import type { Outcome } from '../../core/outcome.ts'
+import type { LeasedDelivery } from '../../core/work.ts'
+import type { Connection, Opened } from '../../delivery/smtp/connection.ts'
+import { send } from '../../delivery/smtp/transaction.ts'
+import type { Copy } from './render.ts'
+import { dnsOutcome } from './hosts.ts'
+import type { DomainHosts, Hosts } from './hosts.ts'
+
+export interface SenderWork {
+  /** The next delivery, or undefined when this slot should rest. */
+  take(preferred: ReadonlySet<string> | undefined): LeasedDelivery | undefined
+  /** Undefined when the content is gone. */
+  copyOf(delivery: LeasedDelivery): Promise<Copy | undefined>
+  open(hosts: DomainHosts): Promise<Opened>
+  /** Whether a connection may carry another message. */
+  mayReuse(connection: Connection): boolean
+  /** Undefined outcome: the content is gone. */
+  done(delivery: LeasedDelivery, outcome: Outcome | undefined): void
+  /** The host cannot be reached: the rest for it need not try at once. */
+  unreachable(delivery: LeasedDelivery, outcome: Outcome): void
+  readonly hosts: Hosts
+  now(): number
+}
+
+export interface Sender {
+  /** Works until nothing is left to take. */
+  run(): Promise<void>
+  /** Says goodbye to the server. */
+  close(): Promise<void>
+  readonly isConnected: boolean
+}
+
+export function makeSender(work: SenderWork): Sender {
+  let connection: Connection | undefined
+  /** Domains that the open connection serves. */
+  let served = new Set<string>()
+
+  async function drop(): Promise<void> {
+    const old = connection
+    connection = undefined
+    served = new Set()
+    if (old?.usable === true) await old.close()
+    else old?.destroy()
+  }
+
+  async function connectionFor(hosts: DomainHosts, domain: string): Promise<Opened> {
+    if (connection !== undefined) {
+      const { host } = connection.peer
+      if (work.mayReuse(connection) && host !== undefined && hosts.names.has(host)) {
+        served.add(domain)
+        return { ok: true, connection }
+      }
+      await drop()
+    }
+    const opened = await work.open(hosts)
+    if (opened.ok) {
+      connection = opened.connection
+      served.add(domain)
+    }
+    return opened
+  }
+
+  async function sendOne(delivery: LeasedDelivery): Promise<void> {
+    const hosts = work.hosts.peek(delivery.domain) ?? (await work.hosts.find(delivery.domain))
+    if (hosts.kind === 'failed') {
+      work.done(delivery, dnsOutcome(hosts, work.now()))
+      return
+    }
+    const copy = await work.copyOf(delivery)
+    if (copy === undefined) {
+      work.done(delivery, undefined)
+      return
+    }
+    const opened = await connectionFor(hosts, delivery.domain)
+    if (!opened.ok) {
+      work.unreachable(delivery, opened.outcome)
+      return
+    }
+    const first = await transmit(opened.connection, delivery, copy)
+    if (!wasIdleClose(opened.connection, first)) {
+      work.done(delivery, first)
+      return
+    }
+    // The server hung up on an idle connection: nothing was said about this mail, so it gets a fresh one.
+    await drop()
+    const again = await connectionFor(hosts, delivery.domain)
+    if (again.ok) work.done(delivery, await transmit(again.connection, delivery, copy))
+    else work.unreachable(delivery, again.outcome)
+  }
+
+  return {
+    get isConnected() {
+      return connection !== undefined
+    },
+    async run() {
+      for (;;) {
+        const delivery = work.take(connection === undefined ? undefined : served)
+        if (delivery === undefined) return
+        await sendOne(delivery)
+        if (connection !== undefined && !work.mayReuse(connection)) await drop()
+      }
+    },
+    close: drop,
+  }
+}
+
+const transmit = (connection: Connection, delivery: LeasedDelivery, copy: Copy): Promise<Outcome> =>
+  send(connection, {
+    mailFrom: copy.mailFrom,
+    recipient: delivery.recipient,
+    size: copy.size,
+    smtpUtf8: delivery.smtpUtf8,
+    eightBit: !copy.content.every((part) => isAscii(part)),
+    content: copy.content,
+  })
+
+/** Lost before the server could have taken anything in, on a connection that had served before. */
+const wasIdleClose = (connection: Connection, outcome: Outcome): boolean =>
+  outcome.kind === 'failed' &&
+  outcome.fault === 'connection-lost' &&
+  outcome.stage === 'mail' &&
+  connection.messages > 1

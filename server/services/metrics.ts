@@ -1,0 +1,118 @@
+/** What the product counts, for Prometheus. Label sets are closed: no addresses, no recipient domains. */
+import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
+import type { DeliveryState } from '../core/delivery.ts'
+import type { LeasedDelivery, Settlement } from '../core/work.ts'
+
+export interface Gauges {
+  /** Operations waiting for the writer, batches committed, operations committed. */
+  writer(): { waiting: number; batches: number; ops: number }
+  lanesAtWork(): number
+  smtpSessions(): number
+  freeDiskBytes(): number
+  queued(): { waiting: number; unrouted: number }
+}
+
+export interface Metrics {
+  readonly accepted: Counter<'via' | 'stream'>
+  readonly refused: Counter<'via' | 'code'>
+  readonly inDoubt: Counter
+  readonly engineErrors: Counter
+  /** An attempt that ended, with its verdict. */
+  attempt(settlement: Settlement, delivery: LeasedDelivery): void
+  /** Prometheus text format. */
+  text(): Promise<string>
+  /** Wires values that are read when somebody asks. */
+  observe(gauges: Gauges): void
+}
+
+export function makeMetrics(): Metrics {
+  const registry = new Registry()
+  const registers = [registry]
+  collectDefaultMetrics({ register: registry, prefix: 'posthorn_' })
+  const attempts = new Counter({
+    name: 'posthorn_attempts_total',
+    help: 'Delivery attempts by the state they led to, stream and verdict category.',
+    labelNames: ['state', 'stream', 'category'],
+    registers,
+  })
+  const unclassified = new Counter({
+    name: 'posthorn_unclassified_replies_total',
+    help: 'Refusals that no rule knew; they were taken as temporary or by their basic code.',
+    registers,
+  })
+  const children = new Map<string, { inc(): void }>()
+  return {
+    accepted: new Counter({
+      name: 'posthorn_messages_accepted_total',
+      help: 'Messages kept and acknowledged.',
+      labelNames: ['via', 'stream'],
+      registers,
+    }),
+    refused: new Counter({
+      name: 'posthorn_messages_refused_total',
+      help: 'Submissions refused, by error code.',
+      labelNames: ['via', 'code'],
+      registers,
+    }),
+    inDoubt: new Counter({
+      name: 'posthorn_deliveries_in_doubt_total',
+      help: 'Deliveries whose worker vanished before the outcome was written; they may arrive twice.',
+      registers,
+    }),
+    engineErrors: new Counter({
+      name: 'posthorn_queue_engine_errors_total',
+      help: 'Wake-ups that the queue engine lost; the reconciler finds them.',
+      registers,
+    }),
+    attempt({ to, verdict }, { stream }) {
+      const category = verdict?.category ?? 'unknown'
+      const key = `${to}/${stream}/${category}`
+      let child = children.get(key)
+      if (child === undefined) {
+        const state: DeliveryState = to
+        child = attempts.labels({ state, stream, category })
+        children.set(key, child)
+      }
+      child.inc()
+      if (verdict?.category === 'unknown') unclassified.inc()
+    },
+    text: () => registry.metrics(),
+    observe(gauges) {
+      gauge(
+        'posthorn_writer_waiting',
+        'Operations that wait for the writer thread.',
+        () => gauges.writer().waiting,
+      )
+      gauge('posthorn_writer_batches', 'Group commits since start.', () => gauges.writer().batches)
+      gauge(
+        'posthorn_writer_operations',
+        'Operations committed since start.',
+        () => gauges.writer().ops,
+      )
+      gauge('posthorn_lanes_at_work', 'Lanes that this process owns.', () => gauges.lanesAtWork())
+      gauge('posthorn_smtp_sessions', 'Open submission sessions.', () => gauges.smtpSessions())
+      gauge('posthorn_disk_free_bytes', 'Room left on the data disk.', () => gauges.freeDiskBytes())
+      gauge(
+        'posthorn_queue_jobs_waiting',
+        'Wake-ups that wait in the queue engine.',
+        () => gauges.queued().waiting,
+      )
+      gauge(
+        'posthorn_deliveries_unrouted',
+        'Deliveries that have no lane yet.',
+        () => gauges.queued().unrouted,
+      )
+    },
+  }
+
+  function gauge(name: string, help: string, read: () => number): void {
+    new Gauge({
+      name,
+      help,
+      registers,
+      collect() {
+        this.set(read())
+      },
+    })
+  }
+}

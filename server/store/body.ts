@@ -1,0 +1,92 @@
+/**
+ * Bodies of messages: small ones are rows, large ones are files that were fsynced before the row that names them.
+ * A bounded cache keeps what was accepted a moment ago, so that the usual delivery reads no disk.
+ */
+import { randomUUID } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { open, readFile, readdir, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { MessageId } from '../core/ids.ts'
+import type { Store } from './open.ts'
+
+export interface Bodies {
+  /** Writes a spool file and fsyncs it and its folder. */
+  spool(raw: Buffer): Promise<{ spool: string; size: number }>
+  unspool(name: string): Promise<void>
+  /** Undefined when retention has removed it. */
+  load(message: MessageId, spool: string | undefined): Promise<Buffer | undefined>
+  /** Keeps a body in memory for the delivery that follows. */
+  remember(message: MessageId, raw: Buffer): void
+  /** Spool files no message names (a crash between file and row), older than `olderThan`; removed, names returned. */
+  sweep(olderThan: number): Promise<string[]>
+}
+
+export function openBodies(store: Store, options: { dataDir: string; cacheBytes: number }): Bodies {
+  const folder = join(options.dataDir, 'spool')
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const cache = new Map<MessageId, Buffer>()
+  let cached = 0
+  const select = store.reader.prepare<[number], { bytes: Buffer }>(
+    'select bytes from bodies where message_id = ?',
+  )
+  const isNamed = store.reader.prepare('select 1 from messages where spool = ?')
+
+  function remember(message: MessageId, raw: Buffer): void {
+    if (raw.length > options.cacheBytes / 8 || cache.has(message)) return
+    cache.set(message, raw)
+    cached += raw.length
+    for (const [oldest, bytes] of cache) {
+      if (cached <= options.cacheBytes) break
+      cache.delete(oldest)
+      cached -= bytes.length
+    }
+  }
+
+  return {
+    remember,
+    async spool(raw) {
+      const name = `${randomUUID()}.eml`
+      const file = await open(join(folder, name), 'wx', 0o600)
+      try {
+        await file.writeFile(raw)
+        await file.sync()
+      } finally {
+        await file.close()
+      }
+      const directory = await open(folder, 'r')
+      try {
+        await directory.sync()
+      } finally {
+        await directory.close()
+      }
+      return { spool: name, size: raw.length }
+    },
+    unspool: (name) => rm(join(folder, name), { force: true }),
+    async load(message, spool) {
+      const known = cache.get(message)
+      if (known !== undefined) return known
+      const raw = spool === undefined ? select.get(message)?.bytes : await readSpool(folder, spool)
+      if (raw !== undefined) remember(message, raw)
+      return raw
+    },
+    async sweep(olderThan) {
+      const removed: string[] = []
+      for (const name of await readdir(folder)) {
+        const { mtimeMs } = await stat(join(folder, name))
+        if (mtimeMs >= olderThan || isNamed.get(name) !== undefined) continue
+        await rm(join(folder, name), { force: true })
+        removed.push(name)
+      }
+      return removed
+    },
+  }
+}
+
+async function readSpool(folder: string, name: string): Promise<Buffer | undefined> {
+  try {
+    return await readFile(join(folder, name))
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  }
+}

@@ -1,0 +1,36 @@
+/** The event feed of a tenant, oldest first: poll with the last cursor to miss nothing. */
+import type { Kysely, Selectable } from 'kysely'
+import { sql } from 'kysely'
+import { firstIdAt } from '../../core/ids.ts'
+import type { TenantId } from '../../core/ids.ts'
+import type { EventsTable, Schema } from '../schema.ts'
+import type { Page } from './messages.ts'
+
+export interface FeedEvent extends Selectable<EventsTable> {
+  readonly recipient: string | null
+}
+
+/** Other tenants' rows that a page may pass over; a page can be empty and still have a cursor. */
+const SCAN_ROWS = 20_000
+
+export async function listEvents(
+  read: Kysely<Schema>,
+  tenant: TenantId,
+  page: { after: number | undefined; since: number | undefined; limit: number },
+): Promise<Page<FeedEvent>> {
+  const after = page.after ?? (page.since === undefined ? 0 : firstIdAt(page.since) - 1)
+  const scan = sql<EventsTable>`(select * from events where id > ${after} order by id limit ${SCAN_ROWS})`
+  const items = await read
+    .selectFrom(scan.as('e'))
+    .leftJoin('deliveries as d', 'd.id', 'e.delivery_id')
+    .selectAll('e')
+    .select('d.recipient')
+    .where('e.tenant_id', '=', tenant)
+    .limit(page.limit)
+    .execute()
+  if (items.length === page.limit) return { items, next: items.at(-1)?.id }
+  const { rows } = await sql<{ id: number | null }>`select max(id) as id from
+    (select id from events where id > ${after} order by id limit ${SCAN_ROWS})`.execute(read)
+  // A feed has no end: the cursor of an exhausted page is where to ask again.
+  return { items, next: rows[0]?.id ?? (after > 0 ? after : undefined) }
+}
