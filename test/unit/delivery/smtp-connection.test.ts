@@ -1,11 +1,12 @@
 import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Outcome } from '../../../server/core/outcome.ts'
+import { DEFAULT_TIMEOUTS } from '../../../server/delivery/smtp/timeouts.ts'
 import type { Timeouts } from '../../../server/delivery/smtp/timeouts.ts'
 import { makeCertificate } from '../../support/certificate.ts'
 import type { Certificate } from '../../support/certificate.ts'
-import { realClock } from '../../support/clock.ts'
+import { manualClock } from '../../support/clock.ts'
 import { startSink } from '../../support/sink.ts'
 import type { Sink, SinkOptions } from '../../support/sink.ts'
 import {
@@ -128,14 +129,9 @@ describe('a host that does not want us', () => {
 })
 
 describe('time-outs', () => {
-  const late = (
-    timeouts: Partial<Timeouts>,
-    options: SinkOptions,
-    stage: string,
-    tls = NO_TLS,
-  ): void =>
+  const late = (timeouts: Partial<Timeouts>, options: SinkOptions, stage: string): void =>
     test(stage, async () => {
-      const outcome = await failToConnect(await sinkWith(options), { timeouts, tls })
+      const outcome = await failToConnect(await sinkWith(options), { timeouts })
       expect(end(outcome)).toEqual(['failed', stage, 'timeout'])
       expect(outcome.transcript).toMatch(/! no reply in time\n$/)
     })
@@ -145,16 +141,36 @@ describe('time-outs', () => {
 
   late({ bannerMs: 30 }, { banner: 'silent' }, 'banner')
   late({ ehloMs: 30 }, silentTo('EHLO'), 'ehlo')
-  late({ ehloMs: 100 }, { ...silentTo('STARTTLS'), tls: 'broken' }, 'starttls', TLS_IF_OFFERED)
 
-  test('one deadline after another, not one for all', async () => {
-    const sink = await sinkWith({ banner: 'slow', slowMs: 60 })
-    const connection = await connectTo(sink, {
-      timeouts: { bannerMs: 5000, ehloMs: 2000 },
-      clock: realClock,
+  test('starttls', async () => {
+    const clock = manualClock()
+    let asked = false
+    const replies = (line: string): string | undefined => {
+      asked ||= line === 'STARTTLS'
+      return asked ? '' : undefined
+    }
+    const sink = await sinkWith({ tls: 'broken', replies })
+    const outcome = failToConnect(sink, { clock, tls: TLS_IF_OFFERED })
+    await expect.poll(() => asked).toBe(true)
+    await clock.advance(DEFAULT_TIMEOUTS.ehloMs)
+    expect(end(await outcome)).toEqual(['failed', 'starttls', 'timeout'])
+  })
+
+  test('in the handshake', async () => {
+    const clock = manualClock()
+    let held: Socket | undefined
+    const server = createServer((socket) => {
+      held = socket
+      socket.on('error', () => undefined)
     })
-    expect(connection.usable).toBe(true)
-    connection.destroy()
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo
+    const tls = { mode: 'required', verify: false, implicit: true } as const
+    const outcome = failToConnect({ address: '127.0.0.1', port }, { clock, tls })
+    await expect.poll(() => held?.bytesRead).toBeGreaterThan(0) // the ClientHello
+    await clock.advance(DEFAULT_TIMEOUTS.ehloMs)
+    expect(end(await outcome)).toEqual(['failed', 'starttls', 'timeout'])
+    server.close()
   })
 })
 
