@@ -146,8 +146,9 @@ async function startTls(
     if (!required) return undefined
     return failed('starttls', 'tls-required', `STARTTLS was answered with ${reply.code}`)
   }
-  // Replies that came along with the 220 were sent before the handshake, by whoever sits in between.
-  if (talk.wire.broken !== undefined || !talk.wire.quiet) {
+  // What came along with the 220 was sent before the handshake, by whoever sits in between. A whole reply has
+  // broken the wire already; this is for half a one.
+  if (!talk.wire.quiet) {
     talk.wire.break('protocol', 'bytes in the clear after the reply to STARTTLS')
     return failed('starttls', 'protocol', 'bytes in the clear after the reply to STARTTLS')
   }

@@ -1,5 +1,6 @@
 import { afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { Outcome } from '../../../server/core/outcome.ts'
+import type { Clock } from '../../../server/core/ports.ts'
 import { send } from '../../../server/delivery/smtp/transaction.ts'
 import { makeCertificate } from '../../support/certificate.ts'
 import type { Certificate } from '../../support/certificate.ts'
@@ -110,12 +111,19 @@ describe('under TLS', () => {
 
 describe('deadlines', () => {
   test('need one timer for a connection, whatever the number of mails', async () => {
-    const clock = manualClock()
-    const connection = await connectTo(await sinkWith(), { clock })
+    const manual = manualClock()
+    let made = 0
+    const after: Clock['after'] = (ms, callback) => {
+      made++
+      return manual.after(ms, callback)
+    }
+    const connection = await connectTo(await sinkWith(), { clock: { ...manual, after } })
+    await send(connection, aMail('ok@a.test'))
+    const before = made
     for (let i = 0; i < 5; i++) await send(connection, aMail('ok@a.test'))
-    expect(clock.pending()).toBe(1)
+    expect([made, manual.pending()]).toEqual([before, 1])
     await connection.close()
-    expect(clock.pending()).toBe(0)
+    expect(manual.pending()).toBe(0)
   })
 
   test('an idle connection outlives them', async () => {
