@@ -13,8 +13,8 @@ const HOUR = 60 * MINUTE
 
 /**
  * Times after the first attempt, before jitter.
- * bulk: 5 m, 15 m, 35 m, 1 h 15 m, 2 h 15 m, 4 h 15 m, 8 h 15 m, then every 4 h; about 22 attempts in 72 h.
- * transactional: 1 m, 3 m, 8 m, 18 m, 38 m, 1 h 8 m, 1 h 38 m, 2 h 8 m, 2 h 38 m, 3 h 8 m, then every hour; about 55 in 48 h.
+ * bulk: 5 m, 15 m, 35 m, 1 h 15 m, 2 h 15 m, 4 h 15 m, 8 h 15 m, then every 4 h; 24 attempts in 72 h.
+ * transactional: 1 m, 3 m, 8 m, 18 m, 38 m, 1 h 8 m, 1 h 38 m, 2 h 8 m, 2 h 38 m, 3 h 8 m, then every hour; 56 in 48 h.
  */
 export const DEFAULT_SCHEDULES: Readonly<Record<Stream, Schedule>> = {
   bulk: parseSchedule('5m, 10m, 20m, 40m, 1h, 2h, 4h'),
