@@ -3,20 +3,24 @@
  * opens the store; `start` opens listeners and begins to work; `close` drains, so that no accepted mail waits for a
  * time-out after a restart.
  */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import type { FastifyInstance } from 'fastify'
 import { makeDnsClient } from '../dns/client.ts'
 import { formatDnsServer, systemDnsServers } from '../dns/servers.ts'
 import { withCache } from '../dns/cache.ts'
 import type { Config } from './config/schema.ts'
 import type { LaneId } from './core/ids.ts'
 import type { Ports } from './core/ports.ts'
-import { findHosts, findHostsOf, findMx } from './delivery/mx.ts'
+import { composeLane } from './compose-lane.ts'
+import { findMx } from './delivery/mx.ts'
 import type { HostOptions } from './delivery/mx.ts'
-import { openSession } from './delivery/smtp/open-session.ts'
-import { createTlsMemory } from './delivery/smtp/tls-memory.ts'
 import { bullmqJobs } from './queue/bullmq.ts'
 import { embeddedJobs } from './queue/embedded.ts'
 import type { Jobs } from './queue/jobs.ts'
 import { makeReconciler } from './queue/reconcile.ts'
+import type { Reconciler } from './queue/reconcile.ts'
+import { buildHttp } from './http/app.ts'
 import { makeAuthenticator } from './services/auth/authenticate.ts'
 import type { Authenticator } from './services/auth/authenticate.ts'
 import { loadMasterKey } from './services/auth/master-key.ts'
@@ -27,17 +31,28 @@ import { makeBudget } from './services/budget.ts'
 import { openCatalog } from './services/catalog.ts'
 import type { Catalog } from './services/catalog.ts'
 import { watchDisk } from './services/disk.ts'
-import { effectiveLimits } from './services/limits.ts'
-import { makeHosts } from './services/lane/hosts.ts'
-import type { LaneDeps } from './services/lane/run.ts'
-import { makeRenderer } from './services/lane/render.ts'
+import { makeExplain } from './services/explain.ts'
+import type { Explain } from './services/explain.ts'
+import { healthOf } from './services/health.ts'
+import { makeMessages } from './services/messages.ts'
+import type { Messages } from './services/messages.ts'
 import { makeMetrics } from './services/metrics.ts'
 import type { Metrics } from './services/metrics.ts'
+import { makeQueue } from './services/queue.ts'
+import type { Queue } from './services/queue.ts'
+import { makeRetention } from './services/retention.ts'
+import type { Retention } from './services/retention.ts'
 import { routeDomain } from './services/route-domain.ts'
 import { makeRouting } from './services/routing.ts'
 import type { Routing } from './services/routing.ts'
 import { makeSubmit } from './services/submit.ts'
 import type { Submit } from './services/submit-contract.ts'
+import { trustedPrincipal } from './services/auth/principal.ts'
+import { loadCertificate } from './smtp/certificate.ts'
+import { newSubmissionCounters, startSubmission } from './smtp/submission.ts'
+import type { SubmissionServer } from './smtp/submission.ts'
+import { makeReader } from './store/read/reader.ts'
+import { VERSION } from './version.ts'
 import { openBodies } from './store/body.ts'
 import type { Bodies } from './store/body.ts'
 import { openStore } from './store/open.ts'
@@ -46,6 +61,7 @@ import { makeLaneWorker } from './workers/lane.ts'
 import { dueWakeUps } from './workers/reconcile.ts'
 
 const RECONCILE_MS = 60_000
+const MAX_BAD_COMMANDS = 20
 
 export interface App {
   readonly config: Config
@@ -61,6 +77,13 @@ export interface App {
   readonly routing: Routing
   readonly metrics: Metrics
   readonly jobs: Jobs
+  readonly explain: Explain
+  readonly queue: Queue
+  readonly messages: Messages
+  readonly retention: Retention
+  readonly reconciler: Reconciler
+  /** Where the listeners are, once started. */
+  addresses(): { http: string | undefined; submission: readonly { host: string; port: number }[] }
   /** Opens what the roles ask for. */
   start(): Promise<void>
   /** Drains and closes everything; idempotent. */
@@ -125,7 +148,18 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
     config.redis.url === undefined
       ? embeddedJobs({ clock, log })
       : bullmqJobs({ url: config.redis.url, prefix: config.redis.prefix, clock, log })
-  const laneDeps = composeLane()
+  const laneDeps = composeLane({
+    config,
+    ports,
+    hostname,
+    hostOptions,
+    store,
+    bodies,
+    catalog,
+    metrics,
+    seal,
+    returnPathKey: masterKey.derive('return-path'),
+  })
   const laneWorker = makeLaneWorker({ jobs, routing, clock, lane: laneDeps })
   const routeDeps = {
     store,
@@ -172,94 +206,117 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
     isClosing: () => closing !== undefined,
   })
 
-  /** What a lane needs to reach the outside. */
-  function composeLane(): LaneDeps {
-    const { delivery } = config
-    const tlsMemory = createTlsMemory()
-    const renderer = makeRenderer({
-      seal,
-      returnPath: {
-        domain: delivery.returnPathDomain,
-        key: masterKey.derive('return-path'),
+  const queue = makeQueue({ store, clock })
+  const messages = makeMessages({
+    store,
+    bodies,
+    clock,
+    wakeLane: (lane) => laneWorker.wake(lane),
+  })
+  const retention = makeRetention({
+    store,
+    bodies,
+    clock,
+    log,
+    settings: {
+      bodiesMs: config.store.retention.bodies,
+      deliveriesMs: config.store.retention.deliveries,
+      eventsMs: config.store.retention.events,
+      idempotencyMs: config.store.retention.idempotencyKeys,
+    },
+  })
+  const explain = makeExplain({ store, catalog, routing })
+  const counters = newSubmissionCounters()
+  let submission: SubmissionServer | undefined
+  let http: FastifyInstance | undefined
+  // Another process changed lanes, routes or limits: derive the wake-ups anew instead of waiting for the minute.
+  catalog.onChange(() => {
+    if (config.roles.includes('worker')) void reconciler.runOnce()
+  })
+  metrics.observe({
+    writer: () => store.writer.counts,
+    lanesAtWork: () => laneWorker.atWork,
+    smtpSessions: () => submission?.sessions() ?? 0,
+    freeDiskBytes: () => disk.freeBytes,
+    submission: () => counters,
+  })
+
+  async function openSubmission(): Promise<SubmissionServer> {
+    const { submission: settings } = config
+    const tempDir = join(config.dataDir, 'incoming')
+    mkdirSync(tempDir, { recursive: true, mode: 0o700 })
+    const { certificate: cert, key } = settings
+    return startSubmission({
+      listeners: settings.listeners.map(({ listen, tls, trustedNetworks }) => ({
+        ...listen,
+        tls,
+        trustedNetworks,
+      })),
+      certificate: await loadCertificate({
+        dataDir: config.dataDir,
+        hostname,
+        clock,
+        files: cert === undefined || key === undefined ? undefined : { cert, key },
+      }),
+      hostname,
+      limits: {
+        maxMessageSize: settings.maxMessageSize,
+        maxRecipients: settings.maxRecipients,
+        maxConnections: settings.maxConnections,
+        maxConnectionsPerIp: settings.maxConnectionsPerIp,
+        idleTimeoutMs: settings.idleTimeout,
+        spoolOver: config.store.spoolOver,
+        maxBadCommands: MAX_BAD_COMMANDS,
       },
-    })
-    return {
-      writer: store.writer,
+      credentialLimits: settings.perCredential,
+      submit,
+      auth,
+      trustedPrincipal: () => trustedPrincipal(catalog.current),
       clock,
       random,
       log,
-      metrics,
-      settings: {
-        lingerMs: delivery.laneLinger,
-        jitter: delivery.retry.jitter,
-        schedules: {
-          transactional: delivery.retry.transactional.schedule,
-          bulk: delivery.retry.bulk.schedule,
-        },
-      },
-      limitsOf: (lane) =>
-        effectiveLimits(catalog.current, { source: lane.source, destination: lane.target }),
-      hostsOf: (lane) =>
-        makeHosts({
-          destination: lane.target,
-          clock,
-          findHosts: (domain) => findHosts(domain, hostOptions),
-          // A next hop is the operator's own choice: private networks are where most of them are.
-          findAddressesOf: (host) =>
-            findHostsOf(
-              {
-                kind: 'found',
-                mx: [{ name: host, preference: 0 }],
-                implicit: true,
-                authentic: false,
-                ttlMs: 0,
-              },
-              { ...hostOptions, allowPrivateNetworks: true },
-            ),
-        }),
-      copyOf: async (delivered) => {
-        const raw = await bodies.load(delivered.message, delivered.spool)
-        if (raw === undefined) return undefined
-        return renderer.render(delivered, raw, catalog.current, clock.now())
-      },
-      open(lane, hosts, limits) {
-        const source = catalog.current.sources.get(lane.source)
-        const { target } = lane
-        const hop = target.kind === 'next-hop' ? target : undefined
-        const tls = hop === undefined ? limits.tls : hop.tls
-        return openSession({
-          dial: ports.dial,
-          clock,
-          tlsMemory,
-          hosts: hosts.hosts,
-          port: hop?.port ?? delivery.port,
-          source: { ip: source?.ip, ehlo: source?.ehlo ?? delivery.ehlo ?? hostname },
-          tls: {
-            mode: tls === 'implicit' ? 'required' : tls,
-            implicit: tls === 'implicit',
-            verify: hop !== undefined && tls !== 'opportunistic',
-          },
-          auth:
-            hop?.user === undefined
-              ? undefined
-              : { user: hop.user, password: seal.open(hop.password ?? '') },
-          timeouts: {
-            connectMs: delivery.timeouts.connect,
-            bannerMs: delivery.timeouts.banner,
-            ehloMs: delivery.timeouts.ehlo,
-            mailMs: delivery.timeouts.mail,
-            rcptMs: delivery.timeouts.rcpt,
-            dataMs: delivery.timeouts.data,
-            bodyMs: delivery.timeouts.body,
-          },
-        })
-      },
-    }
+      tempDir,
+      counters,
+    })
   }
 
+  async function openHttp(): Promise<FastifyInstance> {
+    const { http: settings, limits } = config
+    const { host, port } = settings.listen
+    const server = await buildHttp({
+      reader: makeReader(store.read),
+      submit,
+      auth,
+      cancel: (tenant, message) => messages.cancel(tenant, message),
+      content: (tenant, message) => messages.content(tenant, message),
+      explain,
+      metricsText: () => metrics.text(),
+      health: () => healthOf({ store, jobs, disk, clock, isClosing: () => closing !== undefined }),
+      clock,
+      log,
+      limits: {
+        bodyLimit: settings.bodyLimit,
+        requestTimeoutMs: settings.requestTimeout,
+        keepAliveTimeoutMs: settings.keepAliveTimeout,
+        requestsPerSecond: limits.requestsPerSecond,
+        requestBurst: limits.requestBurst,
+        messagesPerBatch: limits.messagesPerBatch,
+        recipientsPerMessage: limits.recipientsPerMessage,
+      },
+      trustedProxies: settings.trustedProxies,
+      publicUrl: settings.publicUrl ?? `http://${host}:${port}`,
+      version: VERSION,
+    })
+    await server.listen({ host, port })
+    return server
+  }
+
+  /** Ways in close first, then work drains, then the store: nothing is accepted that could not be kept. */
   async function shutDown(): Promise<void> {
     const grace = config.shutdownGrace
+    await Promise.all([submission?.close(grace), http?.close()])
     await reconciler.stop()
+    await retention.stop()
     await jobs.close(grace)
     disk.close()
     catalog.close()
@@ -281,16 +338,36 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
     routing,
     metrics,
     jobs,
+    explain,
+    queue,
+    messages,
+    retention,
+    reconciler,
+    addresses: () => ({
+      http: httpAddress(http),
+      submission: submission?.addresses() ?? [],
+    }),
     async start() {
+      if (config.roles.includes('submission') && config.submission.listeners.length > 0)
+        submission = await openSubmission()
+      if (config.roles.includes('http')) http = await openHttp()
       if (config.roles.includes('worker')) {
         jobs.start(
           { lane: laneWorker.handle, route: (job) => routeDomain(job.key, routeDeps) },
           { concurrency: config.delivery.laneConcurrency },
         )
         reconciler.start()
+        retention.start()
       }
       log.info({ roles: config.roles, hostname }, 'started')
     },
     close: () => (closing ??= shutDown()),
   }
+}
+
+function httpAddress(http: FastifyInstance | undefined): string | undefined {
+  const address = http?.server.address()
+  if (address === null || address === undefined || typeof address === 'string') return undefined
+  const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
+  return `http://${host}:${address.port}`
 }

@@ -3,20 +3,34 @@ import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
 import type { DeliveryState } from '../core/delivery.ts'
 import type { LeasedDelivery, Settlement } from '../core/work.ts'
 
+export type SubmissionCounts = Readonly<
+  Record<
+    'connections' | 'connectionsRefused' | 'authFailures' | 'messages' | 'refused' | 'cut',
+    number
+  >
+>
+
+const SUBMISSION_GAUGES = [
+  ['connections', 'connections', 'Submission connections since start.'],
+  ['connections_refused', 'connectionsRefused', 'Connections turned away at the door since start.'],
+  ['auth_failures', 'authFailures', 'Failed SMTP logins since start.'],
+  ['messages', 'messages', 'Messages accepted over SMTP since start.'],
+  ['refused', 'refused', 'SMTP transactions refused since start.'],
+  ['cut', 'cut', 'SMTP sessions ended for being slow, too large or in error since start.'],
+] as const
+
 export interface Gauges {
   /** Operations waiting for the writer, batches committed, operations committed. */
   writer(): { waiting: number; batches: number; ops: number }
   lanesAtWork(): number
   smtpSessions(): number
   freeDiskBytes(): number
-  queued(): { waiting: number; unrouted: number }
+  /** Counted since start. */
+  submission(): SubmissionCounts
 }
 
 export interface Metrics {
-  readonly accepted: Counter<'via' | 'stream'>
-  readonly refused: Counter<'via' | 'code'>
   readonly inDoubt: Counter
-  readonly engineErrors: Counter
   /** An attempt that ended, with its verdict. */
   attempt(settlement: Settlement, delivery: LeasedDelivery): void
   /** Prometheus text format. */
@@ -42,26 +56,9 @@ export function makeMetrics(): Metrics {
   })
   const children = new Map<string, { inc(): void }>()
   return {
-    accepted: new Counter({
-      name: 'posthorn_messages_accepted_total',
-      help: 'Messages kept and acknowledged.',
-      labelNames: ['via', 'stream'],
-      registers,
-    }),
-    refused: new Counter({
-      name: 'posthorn_messages_refused_total',
-      help: 'Submissions refused, by error code.',
-      labelNames: ['via', 'code'],
-      registers,
-    }),
     inDoubt: new Counter({
       name: 'posthorn_deliveries_in_doubt_total',
       help: 'Deliveries whose worker vanished before the outcome was written; they may arrive twice.',
-      registers,
-    }),
-    engineErrors: new Counter({
-      name: 'posthorn_queue_engine_errors_total',
-      help: 'Wake-ups that the queue engine lost; the reconciler finds them.',
       registers,
     }),
     attempt({ to, verdict }, { stream }) {
@@ -78,30 +75,19 @@ export function makeMetrics(): Metrics {
     },
     text: () => registry.metrics(),
     observe(gauges) {
+      const { writer, submission } = gauges
       gauge(
         'posthorn_writer_waiting',
         'Operations that wait for the writer thread.',
-        () => gauges.writer().waiting,
+        () => writer().waiting,
       )
-      gauge('posthorn_writer_batches', 'Group commits since start.', () => gauges.writer().batches)
-      gauge(
-        'posthorn_writer_operations',
-        'Operations committed since start.',
-        () => gauges.writer().ops,
-      )
+      gauge('posthorn_writer_batches', 'Group commits since start.', () => writer().batches)
+      gauge('posthorn_writer_operations', 'Operations committed since start.', () => writer().ops)
       gauge('posthorn_lanes_at_work', 'Lanes that this process owns.', () => gauges.lanesAtWork())
       gauge('posthorn_smtp_sessions', 'Open submission sessions.', () => gauges.smtpSessions())
       gauge('posthorn_disk_free_bytes', 'Room left on the data disk.', () => gauges.freeDiskBytes())
-      gauge(
-        'posthorn_queue_jobs_waiting',
-        'Wake-ups that wait in the queue engine.',
-        () => gauges.queued().waiting,
-      )
-      gauge(
-        'posthorn_deliveries_unrouted',
-        'Deliveries that have no lane yet.',
-        () => gauges.queued().unrouted,
-      )
+      for (const [name, field, help] of SUBMISSION_GAUGES)
+        gauge(`posthorn_submission_${name}`, help, () => submission()[field])
     },
   }
 

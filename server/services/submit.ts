@@ -183,7 +183,8 @@ export function makeSubmit(deps: SubmitDeps): Submit {
       result = await deps.writer.accept({ messages, idempotency })
     } finally {
       // A file without its row would only wait for the sweep.
-      if (result?.kind !== 'accepted') await Promise.all(spooled.map((name) => deps.bodies.unspool(name)))
+      if (result?.kind !== 'accepted')
+        await Promise.all(spooled.map((name) => deps.bodies.unspool(name)))
     }
     if (result.kind === 'key-reused') throw new AppError('IDEMPOTENCY_KEY_REUSED')
     if (result.kind === 'accepted') wakeUp(prepared, result)

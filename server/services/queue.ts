@@ -1,0 +1,65 @@
+/** The queue in an operator's hands: look, suspend, resume, retry. Works beside a running server, which notices within a second. */
+import type { DeliveryState } from '../core/delivery.ts'
+import { asId } from '../core/ids.ts'
+import type { DeliveryId, LaneId } from '../core/ids.ts'
+import type { Clock } from '../core/ports.ts'
+import { bumpCatalog } from '../store/catalog.ts'
+import { suspendLane } from '../store/lanes.ts'
+import { queueByLane, queueTotals } from '../store/read/queue.ts'
+import type { LaneQueue } from '../store/read/queue.ts'
+import type { Store } from '../store/open.ts'
+
+export interface QueueFilter {
+  readonly lane?: LaneId | undefined
+  readonly domain?: string | undefined
+  readonly state?: Extract<DeliveryState, 'deferred' | 'queued' | 'expired' | 'bounced'> | undefined
+}
+
+export interface Queue {
+  lanes(): Promise<LaneQueue[]>
+  totals(): Promise<{ unrouted: number; waiting: number }>
+  suspend(lane: LaneId, until: number, because: string): Promise<void>
+  resume(lane: LaneId): Promise<void>
+  /** How many a retry with this filter would touch. */
+  count(filter: QueueFilter): Promise<number>
+  /** Makes them due now; resolves with how many. */
+  retry(filter: QueueFilter, limit: number): Promise<number>
+}
+
+export function makeQueue({ store, clock }: { store: Store; clock: Clock }): Queue {
+  const matching = (filter: QueueFilter) =>
+    store.read
+      .selectFrom('deliveries')
+      .where('state', 'in', filter.state === undefined ? ['queued', 'deferred'] : [filter.state])
+      .$if(filter.lane !== undefined, (query) =>
+        query.where('lane_id', '=', filter.lane ?? asId('lane', -1)),
+      )
+      .$if(filter.domain !== undefined, (query) => query.where('domain', '=', filter.domain ?? ''))
+
+  /** A server beside us reads its wake-ups anew when the catalogue's version moves. */
+  const tellServers = () => store.writer.write([bumpCatalog(store)])
+
+  async function changeLane(lane: LaneId, until: number, because: string | undefined) {
+    await suspendLane(store, lane, { until, because })
+    await tellServers()
+  }
+  return {
+    lanes: () => queueByLane(store.read, clock.now()),
+    totals: () => queueTotals(store.read),
+    suspend: changeLane,
+    resume: (lane) => changeLane(lane, 0, undefined),
+    async count(filter) {
+      const row = await matching(filter)
+        .select((eb) => eb.fn.countAll<number>().as('count'))
+        .executeTakeFirst()
+      return row?.count ?? 0
+    },
+    async retry(filter, limit) {
+      const rows = await matching(filter).select('id').orderBy('id').limit(limit).execute()
+      const ids: DeliveryId[] = rows.map((row) => asId('delivery', row.id))
+      await store.writer.retryNow(ids, clock.now())
+      await tellServers()
+      return ids.length
+    },
+  }
+}
