@@ -7,6 +7,7 @@
 const CRLF_DOT = Buffer.from('\r\n.')
 const CRLF = Buffer.from('\r\n')
 const EMPTY = Buffer.alloc(0)
+const DOT = 46
 const CR = 13
 const LF = 10
 
@@ -25,6 +26,11 @@ export function makeDataReader(): DataReader {
 
   return {
     read(chunk, push) {
+      // A first byte that is no dot needs no line before it; nearly every message is spared a copy.
+      if (carry === CRLF && chunk.length > 0 && chunk[0] !== DOT) {
+        carry = EMPTY
+        passed = 0
+      }
       const data = carry.length === 0 ? chunk : Buffer.concat([carry, chunk])
       const start = passed
       carry = EMPTY

@@ -5,6 +5,7 @@
 import type { AddressInfo, Socket } from 'node:net'
 import type { SMTPServerAuthentication, SMTPServerSession } from 'smtp-server'
 import { SMTPServer } from 'smtp-server'
+import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
 import { AppError } from '../core/errors.ts'
 import type { Certificate } from './certificate.ts'
 import { plainAddress } from './network.ts'
@@ -36,6 +37,8 @@ export class Listener extends SMTPServer {
   readonly #listen: { readonly host: string; readonly port: number }
   readonly #admitted = new WeakMap<Socket, Admitted>()
   readonly #bySession = new WeakMap<SMTPServerSession, Session>()
+
+  #count = 0
 
   constructor(options: ListenerOptions, context: SessionContext) {
     const { limits, tls } = context
@@ -100,9 +103,17 @@ export class Listener extends SMTPServer {
       if (now - (this.#admitted.get(socket)?.at ?? now) > idleTimeoutMs) top.destroy()
   }
 
-  override connect(socket: Socket): void {
+  /** There is no PROXY header to wait for, and an id for logs need not be random. */
+  override _handleProxy(
+    _socket: Socket,
+    callback: Parameters<SMTPServer['_handleProxy']>[1],
+  ): void {
+    callback(null, { id: `s${++this.#count}` })
+  }
+
+  override connect(socket: Socket, options: SMTPConnectionOptions): void {
     const admitted = this.#admitted.get(socket)
-    const session = new Session(this, socket, this.#context, () => {
+    const session = new Session(this, socket, options, this.#context, () => {
       admitted?.release()
       this.sessions.delete(session)
     })

@@ -39,7 +39,11 @@ function addNetwork(list: BlockList, network: string): void {
   list.addSubnet(address, Number(bits), family === 4 ? 'ipv4' : 'ipv6')
 }
 
-export const isLoopback: NetworkTest = networkTest(['127.0.0.0/8', '::1'])
+/** Asked several times per connection, hence not a BlockList. */
+export const isLoopback: NetworkTest = (address) => {
+  const plain = plainAddress(address)
+  return plain === '::1' || (plain.startsWith('127.') && isIPv4(plain))
+}
 
 /**
  * What limits per client count by: the address, and for IPv6 the /64, since whoever has one address there has all.

@@ -4,6 +4,7 @@
  */
 import type { Socket } from 'node:net'
 import type { SMTPServer, SMTPServerAuthentication } from 'smtp-server'
+import type { SMTPConnectionOptions } from 'smtp-server/lib/smtp-connection.js'
 import { AppError } from '../core/errors.ts'
 import { encodeId } from '../core/ids.ts'
 import type { CredentialId } from '../core/ids.ts'
@@ -63,8 +64,14 @@ export class Session extends StrictConnection {
   #failedLogins = 0
 
   /** `release` gives the connection's place back; it may be called more than once. */
-  constructor(server: SMTPServer, socket: Socket, context: SessionContext, release: () => void) {
-    super(server, socket)
+  constructor(
+    server: SMTPServer,
+    socket: Socket,
+    options: SMTPConnectionOptions,
+    context: SessionContext,
+    release: () => void,
+  ) {
+    super(server, socket, options)
     this.#context = context
     this.#strict = context.strict
     this.#release = release

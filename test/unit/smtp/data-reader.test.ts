@@ -23,7 +23,7 @@ function readAll(chunks: readonly string[]): Read {
 
 const everyCut = (text: string): string[][] => [
   [text],
-  [...text],
+  Array.from(text),
   ...Array.from({ length: text.length - 1 }, (_, i) => [text.slice(0, i + 1), text.slice(i + 1)]),
 ]
 
