@@ -7,6 +7,7 @@ import { AppError } from '../core/errors.ts'
 import type { FieldError } from '../core/errors.ts'
 import { CATEGORIES, SCOPES, STAGES } from '../core/outcome.ts'
 import type { Category, Scope, Stage } from '../core/outcome.ts'
+import { patternProblem } from './pattern.ts'
 
 /** One line of the table. An empty list, or no pattern, asks nothing. */
 export interface Rule {
@@ -17,7 +18,7 @@ export interface Rule {
   readonly codes: readonly string[]
   /** `5.1.1` · `x.1.1` either class · `5.7.*` · `5.7.606-649` · `none` the reply has no enhanced code. */
   readonly enhanced: readonly string[]
-  /** Regular expression, tested against the text in lower case. */
+  /** Tested against the text in lower case; what it may contain: pattern.ts. */
   readonly pattern: string | undefined
   readonly category: Category
   readonly scope: Scope
@@ -45,61 +46,6 @@ const FIELDS: ReadonlySet<string> = new Set([
   'since',
   'examples',
 ])
-
-/** In how many ways a pattern may be tried from one place of the text; keeps the worst case linear. */
-const MAX_WAYS = 512
-
-/** Why a pattern is refused, or undefined. Unbounded repeats, look-around and back-references are never needed here. */
-export function patternProblem(pattern: string): string | undefined {
-  try {
-    if (new RegExp(pattern).test('')) return 'matches the empty text'
-  } catch {
-    return 'is not a regular expression'
-  }
-  const unescaped = pattern.replace(/\\[bdswDSW.#[\](){}?*+|^$/-]/g, 'e')
-  if (unescaped.includes('\\')) return 'has an escape that is not allowed'
-  const flat = unescaped.replace(/\[[^\]]*\]/g, 'c').replaceAll('(?:', '(')
-  if (flat.includes('(?')) return 'has a look-around or a named group'
-  if (/[*+]|\{\d+,\}/.test(flat)) return 'has an unbounded repeat; use {0,n}'
-  if (unescaped !== unescaped.toLowerCase()) return 'has capitals; the text is in lower case'
-  if (ways(flat) > MAX_WAYS) return 'can be tried in too many ways; shorten its gaps'
-  return undefined
-}
-
-/** Upper bound: repeats multiply, and of alternatives the worst counts, as they seldom begin alike. */
-function ways(flat: string): number {
-  let at = 0
-  const repeated = (atom: number): number => {
-    const bounds = /^\{(?:(\d+),)?(\d+)\}/.exec(flat.slice(at))
-    if (bounds !== null) {
-      at += bounds[0].length
-      const most = Number(bounds[2])
-      return atom === 1 ? most - Number(bounds[1] ?? most) + 1 : atom ** most
-    }
-    if (flat[at] !== '?') return atom
-    at++
-    return atom + 1
-  }
-  const sequence = (): number => {
-    let product = 1
-    while (at < flat.length && flat[at] !== '|' && flat[at] !== ')') {
-      const isGroup = flat[at++] === '('
-      const atom = isGroup ? branches() : 1
-      if (isGroup) at++
-      product *= repeated(atom)
-    }
-    return product
-  }
-  const branches = (): number => {
-    let worst = sequence()
-    while (flat[at] === '|') {
-      at++
-      worst = Math.max(worst, sequence())
-    }
-    return worst
-  }
-  return branches()
-}
 
 const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

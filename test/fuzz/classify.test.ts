@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { STAGES } from '../../server/core/outcome.ts'
 import type { Reply } from '../../server/core/outcome.ts'
 import { RULES, classify } from '../../server/policy/classify.ts'
+import { needlesOf } from '../../server/policy/pattern.ts'
 import { refused } from '../unit/policy/replies.ts'
 
 const PROVIDERS = [undefined, 'nobody', ...new Set(RULES.flatMap((rule) => rule.provider))]
@@ -13,7 +14,13 @@ const WORDS = [
   ...new Set(RULES.flatMap((rule) => rule.pattern?.split(/[^a-zà-ÿ]+/) ?? [])),
 ].filter((word) => word.length > 1)
 
+const SENTENCES = RULES.flatMap((rule) => rule.examples.map((line) => line.slice(4)))
+const talk = fc
+  .array(fc.constantFrom(...SENTENCES, ...WORDS), { minLength: 5, maxLength: 20 })
+  .map((parts) => parts.join(' '))
+
 const text = fc.oneof(
+  talk,
   fc.string({ maxLength: 2_000 }),
   fc.string({ unit: 'binary', maxLength: 2_000 }),
   fc.array(fc.constantFrom(...WORDS), { maxLength: 400 }).map((words) => words.join(' ')),
@@ -43,6 +50,26 @@ test('whatever a remote says has a verdict', () => {
     ),
     { numRuns: 2_000 },
   )
+})
+
+test('a text that a pattern matches has one of its needles', () => {
+  const patterns = RULES.flatMap(({ pattern }) => {
+    const needles = pattern === undefined ? undefined : needlesOf(pattern)
+    return needles === undefined ? [] : [{ regex: new RegExp(pattern!), needles }]
+  })
+  let matched = 0
+  fc.assert(
+    fc.property(talk, (said) => {
+      const lower = said.toLowerCase()
+      for (const { regex, needles } of patterns)
+        if (regex.test(lower)) {
+          matched++
+          expect(needles.some((needle) => lower.includes(needle))).toBe(true)
+        }
+    }),
+    { numRuns: 500 },
+  )
+  expect(matched).toBeGreaterThan(1_000)
 })
 
 describe('hostile text takes no time', () => {
