@@ -30,7 +30,7 @@ export const NOTATIONS = {
   size: { parse: parseSize, says: 'a size such as "512 B", "256 KiB", "25 MiB", "2 GiB"' },
   schedule: {
     parse: parseSchedule,
-    says: 'a list of waits such as "1m, 5m*2, 1h" (at most 200, none of them zero)',
+    says: 'a list of waits such as "1m, 5m*2, 1h" (at most 200, each from 1 s to 7 d)',
   },
   listen: {
     parse: (text: string) => parseEndpoint(text),
@@ -87,6 +87,10 @@ type Bounds = Pick<Options, 'atLeast' | 'atMost'>
 /** Milliseconds once loaded. */
 export const duration = (description: string, value: string, bounds: Bounds = {}) =>
   notation('duration', parseDuration, description, { default: value, unit: 'time', ...bounds })
+
+/** A duration without a default: an item of a list. */
+export const wait = (description: string, bounds: Bounds = {}) =>
+  notation('duration', parseDuration, description, { unit: 'time', ...bounds })
 
 /** Bytes once loaded. */
 export const size = (description: string, value: string, bounds: Bounds = {}) =>

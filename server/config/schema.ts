@@ -22,6 +22,7 @@ import {
   section,
   size,
   text,
+  wait,
   yesNo,
 } from './leaf.ts'
 
@@ -74,6 +75,10 @@ const submission = section('SMTP submission: how applications hand mail over.', 
     atLeast: '64 KiB',
     atMost: '1 GiB',
   }),
+  bodyMemory: size('Memory for messages on their way in; beyond it they go to files.', '128 MiB', {
+    atLeast: '1 MiB',
+    atMost: '64 GiB',
+  }),
   // RFC 5321 §4.5.3.1.8: a server must take at least 100 recipients.
   maxRecipients: count('Most recipients of one transaction.', {
     unit: 'recipients',
@@ -115,10 +120,6 @@ const redis = section(
       'Prefix of every key, so that several installations can share a broker.',
       'posthorn',
     ),
-    connectTimeout: duration('How long to wait for a connection.', '10 s', {
-      atLeast: '100 ms',
-      atMost: '5 m',
-    }),
   },
 )
 
@@ -127,22 +128,19 @@ const dns = section('How names are looked up.', {
     'Name servers to ask, in this order; empty: those of the system.',
     nameServer('Address of a name server.'),
   ),
-  timeout: duration('How long to wait for one answer.', '3 s', {
-    atLeast: '50 ms',
-    atMost: '1 m',
-  }),
-  attempts: count('How often to ask before giving up.', {
-    unit: 'attempts',
-    default: 3,
-    maximum: 10,
-  }),
-  cacheEntries: count('Most answers kept in memory.', {
-    unit: 'answers',
+  timeouts: list(
+    'Time for one server in the first round over all of them, in the second, and so on.',
+    wait('Time for one answer.', { atLeast: '50 ms', atMost: '1 m' }),
+    ['2 s', '3 s'],
+    { minItems: 1 },
+  ),
+  cacheEntries: count('Most names kept in memory for each type of record.', {
+    unit: 'names',
     default: 50_000,
     minimum: 100,
     maximum: 10_000_000,
   }),
-  maxTtl: duration('Answers are kept no longer than this, whatever their TTL.', '1 h', {
+  maxTtl: duration('Answers are kept no longer than this, whatever their TTL.', '1 d', {
     atLeast: '1 s',
     atMost: '7 d',
   }),
@@ -160,6 +158,8 @@ const streamRetry = (name: string, waits: string, maxAge: string) =>
     }),
   })
 
+const PATIENCE = { atLeast: '100 ms', atMost: '1 h' } as const
+
 const delivery = section('How mail leaves.', {
   port: count('Port of the MX hosts; anything but 25 is for tests and closed networks.', {
     unit: 'port',
@@ -171,7 +171,7 @@ const delivery = section('How mail leaves.', {
     false,
   ),
   ipv6: choice(
-    'off: IPv4 only. fallback: IPv6 where a host has no IPv4. prefer: IPv6 first.',
+    'off: IPv4 only. fallback: IPv4 first, then IPv6. prefer: IPv6 first, then IPv4.',
     ['off', 'fallback', 'prefer'],
     'off',
   ),
@@ -190,30 +190,20 @@ const delivery = section('How mail leaves.', {
     atLeast: '0 s',
     atMost: '5 m',
   }),
-  connectTimeout: duration('Wait for the TCP connection.', '30 s', {
-    atLeast: '100 ms',
-    atMost: '10 m',
-  }),
-  // The next four: RFC 5321 §4.5.3.2.
-  greetingTimeout: duration('Wait for the greeting and the answer to EHLO.', '5 m', {
-    atLeast: '100 ms',
-    atMost: '1 h',
-  }),
-  commandTimeout: duration('Wait for the answer to a command.', '5 m', {
-    atLeast: '100 ms',
-    atMost: '1 h',
-  }),
-  dataTimeout: duration('Wait for the remote to take a block of the message.', '3 m', {
-    atLeast: '100 ms',
-    atMost: '1 h',
-  }),
-  dataEndTimeout: duration(
-    'Wait for the answer to the final dot. Too short a wait makes duplicates.',
-    '10 m',
-    { atLeast: '100 ms', atMost: '1 h' },
+  timeouts: section(
+    'How long a remote may take. RFC 5321 §4.5.3.2 asks for patience with a mail.',
+    {
+      connect: duration('The TCP connection.', '30 s', PATIENCE),
+      banner: duration('The greeting.', '1 m', PATIENCE),
+      ehlo: duration('EHLO, STARTTLS with its handshake, each step of AUTH.', '1 m', PATIENCE),
+      mail: duration('MAIL.', '5 m', PATIENCE),
+      rcpt: duration('RCPT.', '5 m', PATIENCE),
+      data: duration('DATA, before the message.', '2 m', PATIENCE),
+      body: duration('The final dot. Too little patience here makes duplicates.', '10 m', PATIENCE),
+    },
   ),
   retry: section('When a deferred delivery is tried again.', {
-    transactional: streamRetry('transactional', '1m, 2m, 5m, 10m, 20m, 30m', '2 d'),
+    transactional: streamRetry('transactional', '1m, 2m, 5m, 10m, 20m, 30m*5, 1h', '2 d'),
     bulk: streamRetry('bulk', '5m, 10m, 20m, 40m, 1h, 2h, 4h', '3 d'),
     jitter: ratio('Each wait is changed at random by up to this share of it.', 0.2),
   }),

@@ -9,6 +9,8 @@ const SIZE_BYTES = { b: 1, kib: 1024, mib: 1024 ** 2, gib: 1024 ** 3, tib: 1024 
 
 /** A schedule is walked once per attempt; more entries than this is a typing error (`5m*2000`). */
 const MAX_SCHEDULE = 200
+const SHORTEST_WAIT = DURATION_MS.s
+const LONGEST_WAIT = 7 * DURATION_MS.d
 
 const QUANTITY = /^(\d{1,12}(?:\.\d{1,6})?) ?([a-z]{1,3})$/i
 
@@ -29,14 +31,16 @@ export const parseSize = (text: string): number | undefined => parseQuantity(tex
 
 /**
  * `1m, 5m*2, 1h` → [60000, 300000, 300000, 3600000]: the waits before the second, third, … attempt. The last one
- * repeats for as long as the message may live. Undefined when it is not a schedule, or has a wait of zero.
+ * repeats for as long as the message may live. Undefined when it is not a schedule, or has a wait
+ * under a second (which would hammer a host) or over a week.
  */
 export function parseSchedule(text: string): readonly number[] | undefined {
   const waits: number[] = []
   for (const part of text.split(',')) {
     const [step = '', times = '1', ...rest] = part.split('*')
     const wait = parseDuration(step)
-    if (wait === undefined || wait === 0 || rest.length > 0) return undefined
+    if (wait === undefined || rest.length > 0) return undefined
+    if (wait < SHORTEST_WAIT || wait > LONGEST_WAIT) return undefined
     if (!/^ ?[1-9]\d{0,2} ?$/.test(times)) return undefined
     const count = Number(times)
     if (waits.length + count > MAX_SCHEDULE) return undefined

@@ -3,6 +3,7 @@ import type { Config } from '../../../server/config/schema.ts'
 import { AppError } from '../../../server/core/errors.ts'
 import { UsageError, type Command, type CommandContext } from '../../../server/cli/command.ts'
 import { COMMANDS } from '../../../server/cli/registry.ts'
+import type { CliServices } from '../../../server/cli/services.ts'
 import { runCli } from '../../../server/cli/run.ts'
 
 /** Tells what it was given. */
@@ -63,7 +64,11 @@ async function cli(line: readonly string[], world: World = {}) {
     commands: world.commands ?? [...COMMANDS, echo],
     openServices: async (config: Config) => {
       world.opened?.push(`open ${config.dataDir}`)
-      return { close: async () => void world.opened?.push('close') }
+      // The frame opens and closes; what commands find inside is no matter of its own.
+      const services: Pick<CliServices, 'close'> = {
+        close: async () => void world.opened?.push('close'),
+      }
+      return services as CliServices
     },
   })
   return { exit, out, err, files }
@@ -159,12 +164,12 @@ describe('what is not understood ends with 2', () => {
 
 describe('failures end with 1', () => {
   test('a wrong configuration tells every field', async () => {
-    const env = { POSTHORN_LOG_LEVEL: 'loud', POSTHORN_DNS_ATTEMPTS: '0' }
+    const env = { POSTHORN_LOG_LEVEL: 'loud', POSTHORN_DELIVERY_PORT: '0' }
     const { exit, err } = await cli(words('key create acme -n x'), { env })
     expect(exit).toBe(1)
     expect(err.split('\n')).toEqual([
       'posthorn: The configuration is not valid.',
-      '  dns.attempts must be a whole number from 1 to 10 (set by POSTHORN_DNS_ATTEMPTS)',
+      '  delivery.port must be a whole number from 1 to 65535 (set by POSTHORN_DELIVERY_PORT)',
       '  log.level must be one of "debug", "info", "warn", "error", "silent" (set by POSTHORN_LOG_LEVEL)',
       '',
     ])

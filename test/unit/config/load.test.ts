@@ -44,12 +44,12 @@ describe('without anything set', () => {
 })
 
 describe('order', () => {
-  const text = '{"log":{"level":"debug"},"dns":{"attempts":1,"timeout":"1 s"}}'
-  const env = { POSTHORN_LOG_LEVEL: 'warn', POSTHORN_DNS_ATTEMPTS: '2' }
+  const text = '{"log":{"level":"debug"},"dns":{"cacheEntries":100,"timeouts":["1 s"]}}'
+  const env = { POSTHORN_LOG_LEVEL: 'warn', POSTHORN_DNS_CACHE_ENTRIES: '200' }
   test('a variable wins over the file, a flag over both, the rest stays', () => {
     const config = load({ file: file(text), env, flags: { 'log.level': 'error' } })
     expect(config.log.level).toBe('error')
-    expect(config.dns).toMatchObject({ attempts: 2, timeout: 1000 })
+    expect(config.dns).toMatchObject({ cacheEntries: 200, timeouts: [1000] })
   })
   test('an item of a list has the defaults of its fields', () => {
     const config = load({ file: file('{"submission":{"listeners":[{"listen":"0.0.0.0:587"}]}}') })
@@ -123,14 +123,22 @@ describe('what is wrong is told', () => {
       'a choice',
     ],
     ['{"log":{"pretty":"yes"}}', 'log.pretty must be true or false', 'a switch'],
-    ['{"dns":{"attempts":1.5}}', 'dns.attempts must be a whole number from 1 to 10', 'a fraction'],
-    ['{"dns":{"attempts":11}}', 'dns.attempts must be a whole number from 1 to 10', 'too many'],
     [
-      '{"dns":{"timeout":30}}',
-      'dns.timeout must be a duration such as "250 ms", "30 s", "5 m", "2 h", "3 d"',
+      '{"delivery":{"port":1.5}}',
+      'delivery.port must be a whole number from 1 to 65535',
+      'a fraction',
+    ],
+    [
+      '{"delivery":{"port":65536}}',
+      'delivery.port must be a whole number from 1 to 65535',
+      'too many',
+    ],
+    [
+      '{"dns":{"timeouts":[30]}}',
+      'dns.timeouts[0] must be a duration such as "250 ms", "30 s", "5 m", "2 h", "3 d"',
       'a number without unit',
     ],
-    ['{"dns":{"timeout":"1 ms"}}', 'dns.timeout must be at least 50 ms', 'below the bound'],
+    ['{"dns":{"timeouts":["1 ms"]}}', 'dns.timeouts[0] must be at least 50 ms', 'below the bound'],
     ['{"http":{"bodyLimit":"2 GiB"}}', 'http.bodyLimit must be at most 1 GiB', 'above the bound'],
     ['{"dataDir":""}', 'dataDir must be a text that is not empty', 'an empty path'],
     ['{"roles":[]}', 'roles must not be empty', 'a process without a role'],
@@ -186,7 +194,7 @@ describe('what is wrong is told', () => {
   test('everything at once, with where it was set', () => {
     const env = {
       POSTHORN_HTP_LISTEN: 'x',
-      POSTHORN_DNS_ATTEMPTS: 'many',
+      POSTHORN_SUBMISSION_MAX_RECIPIENTS: 'many',
       POSTHORN_ROLES: 'http,x',
     }
     const flags = { 'log.levle': 'x', 'delivery.port': '0' }
@@ -194,8 +202,8 @@ describe('what is wrong is told', () => {
       'POSTHORN_HTP_LISTEN is not a setting (did you mean "POSTHORN_HTTP_LISTEN"?)',
       'log.levle is not a setting (did you mean "log.level"?)',
       'roles[1] must be one of "http", "submission", "worker" (set by POSTHORN_ROLES)',
+      'submission.maxRecipients must be a whole number from 100 to 50000 (set by POSTHORN_SUBMISSION_MAX_RECIPIENTS)',
       'redis.url must be an address such as "redis://127.0.0.1:6379/0" (or "rediss://" for TLS)',
-      'dns.attempts must be a whole number from 1 to 10 (set by POSTHORN_DNS_ATTEMPTS)',
       'delivery.port must be a whole number from 1 to 65535 (set by --delivery.port)',
     ])
   })

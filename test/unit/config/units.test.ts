@@ -44,6 +44,8 @@ describe('a retry schedule', () => {
     ['', undefined, 'empty'],
     ['1m,', undefined, 'an empty entry'],
     ['0s', undefined, 'a wait of zero would retry without end'],
+    ['999 ms', undefined, 'under a second hammers a host'],
+    ['8 d', undefined, 'over a week is a typing error'],
     ['5m*0', undefined, 'no times'],
     ['5m*2*2', undefined, 'two factors'],
     ['5m*x', undefined, 'no number'],
