@@ -1,0 +1,59 @@
+/**
+ * Requests per API key: a token bucket each, in memory, per process. Every answer tells the client where it stands
+ * (RateLimit-* of draft-ietf-httpapi-ratelimit-headers), so that a good client never meets the limit.
+ */
+import type { FastifyReply } from 'fastify'
+import { AppError } from '../core/errors.ts'
+import type { Clock } from '../core/ports.ts'
+
+export interface BucketLimits {
+  readonly perSecond: number
+  /** Tokens a full bucket holds. */
+  readonly burst: number
+}
+export interface Bucket {
+  readonly tokens: number
+  readonly at: number
+}
+export interface Taken {
+  readonly ok: boolean
+  readonly bucket: Bucket
+  /** Until one token is there, 0 when there is one. */
+  readonly waitMs: number
+}
+
+/** Takes one token. `bucket` undefined is a full one. Time that runs backwards adds nothing. */
+export function takeToken(bucket: Bucket | undefined, limits: BucketLimits, now: number): Taken {
+  const since = bucket === undefined ? 0 : Math.max(0, now - bucket.at)
+  const before = bucket?.tokens ?? limits.burst
+  const tokens = Math.min(limits.burst, before + (since * limits.perSecond) / 1000)
+  const ok = tokens >= 1
+  const left = ok ? tokens - 1 : tokens
+  return {
+    ok,
+    bucket: { tokens: left, at: now },
+    waitMs: left >= 1 ? 0 : Math.ceil(((1 - left) * 1000) / limits.perSecond),
+  }
+}
+
+export interface RateLimit {
+  /** Sets the headers; throws RATE_LIMITED when the bucket of `key` is empty. */
+  take(key: number, reply: FastifyReply): void
+}
+
+/** Keys are rows of the database, so the map is bounded by them. */
+export function makeRateLimit(limits: BucketLimits, clock: Clock): RateLimit {
+  const buckets = new Map<number, Bucket>()
+  const limit = String(limits.burst)
+  return {
+    take(key, reply) {
+      const { ok, bucket, waitMs } = takeToken(buckets.get(key), limits, clock.now())
+      buckets.set(key, bucket)
+      const missing = limits.burst - bucket.tokens
+      reply.header('ratelimit-limit', limit)
+      reply.header('ratelimit-remaining', String(Math.floor(bucket.tokens)))
+      reply.header('ratelimit-reset', String(Math.ceil(missing / limits.perSecond)))
+      if (!ok) throw new AppError('RATE_LIMITED', { retryAfterMs: waitMs })
+    },
+  }
+}

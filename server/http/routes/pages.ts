@@ -1,0 +1,58 @@
+/** The pages for people: what this is, and the reference of the API. Made once; no script, nothing from elsewhere. */
+import { createHash } from 'node:crypto'
+import type { FastifyReply } from 'fastify'
+import type { HttpDeps } from '../deps.ts'
+import { homePage } from '../docs/home.ts'
+import { referencePage } from '../docs/page.ts'
+import { STYLE } from '../docs/style.ts'
+import type { HttpApp } from '../http-app.ts'
+import { describeApi } from '../openapi.ts'
+
+const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64')
+const PAGE_HEADERS = {
+  'content-type': 'text/html; charset=utf-8',
+  'content-security-policy': `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'permissions-policy': 'camera=(), geolocation=(), microphone=()',
+  'cache-control': 'no-cache',
+} as const
+
+/** Registered last: what it shows is everything registered before. */
+export function pageRoutes(app: HttpApp, deps: HttpDeps): void {
+  let json = ''
+  let reference = ''
+  const home = homePage(deps.version)
+  app.addHook('onReady', (done) => {
+    const api = describeApi(app)
+    json = JSON.stringify(api)
+    reference = referencePage(api, deps.publicUrl)
+    done()
+  })
+  const sendPage = (reply: FastifyReply, html: string): FastifyReply =>
+    reply.headers(PAGE_HEADERS).send(html)
+
+  app.get(
+    '/openapi.json',
+    {
+      config: { public: true },
+      schema: {
+        operationId: 'openapi',
+        tags: ['System'],
+        summary: 'This description',
+        description: 'OpenAPI 3.1, made from the schemas that the requests are checked with.',
+        produces: ['application/json'],
+      },
+    },
+    (_request, reply) =>
+      reply.type('application/json; charset=utf-8').header('cache-control', 'no-cache').send(json),
+  )
+  app.get('/docs', { config: { public: true }, schema: { hide: true } }, (_request, reply) =>
+    sendPage(reply, reference),
+  )
+  app.get('/', { config: { public: true }, schema: { hide: true } }, (_request, reply) =>
+    sendPage(reply, home),
+  )
+}
