@@ -23,9 +23,10 @@ function mail(line: string): string {
   return begun.ok ? begun.transaction.mailFrom : `${begun.reply.code} ${begun.reply.enhanced}`
 }
 function rcpt(line: string, smtpUtf8 = false): string {
-  const transaction = { principal, mailFrom: '', smtpUtf8, sizeLimit: LIMIT, recipients: [] }
+  const recipients: string[] = []
+  const transaction = { principal, mailFrom: '', smtpUtf8, sizeLimit: LIMIT, recipients }
   const { code, enhanced } = addRecipient(transaction, wire(line), 10)
-  return transaction.recipients[0] ?? `${code} ${enhanced}`
+  return recipients[0] ?? `${code} ${enhanced}`
 }
 
 describe('MAIL', () => {
@@ -124,7 +125,7 @@ describe('RCPT', () => {
 })
 
 test('a hostile path costs no time', () => {
-  const route = `${'@a,'.repeat(1_300)}`
+  const route = '@a,'.repeat(1_300)
   const started = performance.now()
   readArguments(`MAIL FROM:<${route}>`, 'MAIL', 'FROM')
   expect(performance.now() - started).toBeLessThan(100)
