@@ -75,19 +75,22 @@ export function makeMetrics(): Metrics {
     },
     text: () => registry.metrics(),
     observe(gauges) {
-      const { writer, submission } = gauges
       gauge(
         'posthorn_writer_waiting',
         'Operations that wait for the writer thread.',
-        () => writer().waiting,
+        () => gauges.writer().waiting,
       )
-      gauge('posthorn_writer_batches', 'Group commits since start.', () => writer().batches)
-      gauge('posthorn_writer_operations', 'Operations committed since start.', () => writer().ops)
+      gauge('posthorn_writer_batches', 'Group commits since start.', () => gauges.writer().batches)
+      gauge(
+        'posthorn_writer_operations',
+        'Operations committed since start.',
+        () => gauges.writer().ops,
+      )
       gauge('posthorn_lanes_at_work', 'Lanes that this process owns.', () => gauges.lanesAtWork())
       gauge('posthorn_smtp_sessions', 'Open submission sessions.', () => gauges.smtpSessions())
       gauge('posthorn_disk_free_bytes', 'Room left on the data disk.', () => gauges.freeDiskBytes())
       for (const [name, field, help] of SUBMISSION_GAUGES)
-        gauge(`posthorn_submission_${name}`, help, () => submission()[field])
+        gauge(`posthorn_submission_${name}`, help, () => gauges.submission()[field])
     },
   }
 

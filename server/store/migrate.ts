@@ -73,7 +73,6 @@ export async function migrate(
   }
   const kysely = new Kysely<unknown>({ dialect: new SqliteDialect({ database: db }) })
   const { error, results } = await migratorOf(kysely, specs).migrateToLatest()
-  if (error !== undefined)
-    throw error instanceof Error ? error : new Error(`A migration failed: ${String(error)}`)
+  if (error !== undefined) throw error instanceof Error ? error : new Error('A migration failed.')
   return { ran: (results ?? []).map((result) => result.migrationName), backup }
 }
