@@ -50,7 +50,6 @@ return out`
 /** KEYS wish hash. A run begins: every wish so far is granted by it. Answers the throws in a row before it. */
 const BEGIN = `
 redis.call('HDEL', KEYS[1], 'at', 'done')
-redis.call('PERSIST', KEYS[1])
 return tonumber(redis.call('HGET', KEYS[1], 'fails') or '0')`
 
 /**

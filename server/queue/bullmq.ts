@@ -28,6 +28,9 @@ const COMMAND_TIMEOUT_MS = 5_000
 /** For the goodbyes of the connections after the handlers ended. */
 const HANG_UP_MS = 2_000
 
+/** Tells BullMQ's worker to leave the carrier alone; one for all, for a stack trace each is not free. */
+const MOVED = new DelayedError()
+
 export interface BullmqOptions {
   /** `redis://` or `rediss://`, as ioredis takes it. */
   readonly url: string
@@ -220,7 +223,7 @@ export function bullmqJobs({
     every(CROWD_POLL_MS, measureCrowd)
   }
 
-  /** One carrier in hand. Always ends by throwing DelayedError: the carrier has been moved or removed here already. */
+  /** One carrier in hand. Ends by throwing: the carrier has been moved or removed here already. */
   async function work(
     carrier: Bull,
     token: string,
@@ -258,7 +261,7 @@ export function bullmqJobs({
       held.delete(id)
       outbox.leave(entry, rest)
     }
-    throw new DelayedError()
+    throw MOVED
   }
 
   async function attempt(

@@ -3,11 +3,11 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { bullmqJobs, type BullmqJobs } from '../../server/queue/bullmq.ts'
+import { bullmqJobs, type BullmqJobs, type BullmqOptions } from '../../server/queue/bullmq.ts'
 import { realClock } from '../support/clock.ts'
 import { recordingLog } from '../support/log.ts'
 import { redisAvailable, startRedis, type TestRedis } from '../support/redis.ts'
-import { counter, lane, notes, nothing } from './jobs.bench.ts'
+import { counter, gate, lane, notes, nothing } from './jobs.bench.ts'
 
 const pass = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -27,7 +27,7 @@ describe.skipIf(!redisAvailable())('bullmq', () => {
   })
   afterAll(() => redis.close())
 
-  function engine(options: { prefix: string; url?: string; lockMs?: number }): BullmqJobs {
+  function engine(options: Partial<BullmqOptions> & { prefix: string }): BullmqJobs {
     const log = recordingLog()
     const jobs = bullmqJobs({ url: redis.url, clock: realClock, log, ...options })
     engines.push(jobs)
@@ -112,6 +112,29 @@ describe.skipIf(!redisAvailable())('bullmq', () => {
     await until('a fresh run', () => ran.get('fresh') === 1)
   })
 
+  test('a job whose lock was lost does not run twice here: it runs once more afterwards', async ({
+    skip,
+  }) => {
+    if (!redis.owned) skip('would delete a lock in a Redis that is not ours')
+    const log = recordingLog()
+    const own = prefix()
+    const jobs = engine({ prefix: own, lockMs: 600, log })
+    const { handler, open, runs } = gate()
+    jobs.start({ lane: handler, route: nothing }, { concurrency: 4 })
+    jobs.wake(lane('a'), Date.now())
+    await until('the first run', () => runs() === 1)
+    await command(redis, `DEL ${own}:jobs:lane-a:lock`, ':1')
+    await until('the loss to be noticed', () => log.of('jobs-lock-lost').length > 0)
+    // Long enough for the job to be found stalled and to be taken again.
+    await pass(1_800)
+    expect(runs()).toBe(1)
+    open()
+    await until('one more run', () => runs() === 2)
+    await pass(300)
+    expect(runs()).toBe(2)
+    expect((await jobs.depth()).active).toBe(0)
+  })
+
   test('closes at once when the broker was never there', async () => {
     const jobs = engine({ prefix: prefix(), url: 'redis://127.0.0.1:1' })
     jobs.start({ lane: nothing, route: nothing }, { concurrency: 1 })
@@ -193,11 +216,11 @@ describe.skipIf(!redisAvailable())('bullmq', () => {
   })
 })
 
-/** One inline command to a server of ours. */
-async function command(redis: TestRedis, words: string): Promise<void> {
+/** One inline command to a server of ours, and what it must answer. */
+async function command(redis: TestRedis, words: string, expected = '+OK'): Promise<void> {
   const socket = connect(Number(new URL(redis.url).port), '127.0.0.1')
   socket.write(`${words}\r\n`)
   const [answer] = (await once(socket, 'data')) as [Buffer]
   socket.destroy()
-  expect(answer.toString()).toBe('+OK\r\n')
+  expect(answer.toString()).toBe(`${expected}\r\n`)
 }

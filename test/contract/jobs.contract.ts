@@ -4,7 +4,7 @@
  */
 import { describe, expect, test } from 'vitest'
 import type { JobHandler } from '../../server/queue/jobs.ts'
-import { counter, gate, jobsFixture, type JobsBench, lane, nothing } from './jobs.bench.ts'
+import { counter, gate, jobsFixture, type JobsBench, lane, nothing, notes } from './jobs.bench.ts'
 import { slotCases } from './jobs.slots.contract.ts'
 
 /** Runs the contract against the engines of `openBench`. */
@@ -85,6 +85,21 @@ export function jobsContract(name: string, openBench: () => Promise<JobsBench>):
       await quiet()
       expect(runs()).toBe(1)
       open()
+      await until('the second run', () => runs() === 2)
+      await quiet()
+      expect(runs()).toBe(2)
+    })
+
+    test('wishes of another engine during a run cause one more run, too', async () => {
+      const { handler, open: letGo, runs } = gate()
+      const worker = started(handler)
+      const other = bench.shares ? open() : worker
+      worker.wake(lane('a'), now())
+      await until('the first run', () => runs() === 1)
+      for (let i = 0; i < 1_000; i++) other.wake(lane('a'), now())
+      await quiet()
+      expect(runs()).toBe(1)
+      letGo()
       await until('the second run', () => runs() === 2)
       await quiet()
       expect(runs()).toBe(2)
@@ -183,6 +198,20 @@ export function jobsContract(name: string, openBench: () => Promise<JobsBench>):
         if (i % 3 === 0) await bench.pass(i % 11)
       }
       await until('the last change is seen', () => seen === 150)
+    })
+
+    test('two that wish for one job in the same moment: the earlier wish counts', async () => {
+      const { handler, ran } = notes()
+      const worker = started(handler)
+      const late = bench.shares ? open() : worker
+      const soon = bench.shares ? open() : worker
+      const count = 200
+      for (let i = 0; i < count; i++) {
+        late.wake(lane(`job-${i}`), now() + 60_000)
+        soon.wake(lane(`job-${i}`), now() + 20)
+        if (i % 10 === 0) await bench.pass(1)
+      }
+      await until('all runs', () => new Set(ran).size === count)
     })
 
     test('one job never runs twice at once, here or in another engine', async () => {

@@ -103,16 +103,23 @@ export async function startRedis(settings: readonly string[] = []): Promise<Test
     await ended
   }
 
-  await start()
+  async function close(): Promise<void> {
+    await stop()
+    process.off('exit', killChild)
+    rmSync(folder, { recursive: true, force: true })
+  }
+
+  try {
+    await start()
+  } catch (error) {
+    await close()
+    throw error
+  }
   return {
     url: `redis://127.0.0.1:${port}`,
     owned: true,
     stop,
     start,
-    async close() {
-      await stop()
-      process.off('exit', killChild)
-      rmSync(folder, { recursive: true, force: true })
-    },
+    close,
   }
 }
