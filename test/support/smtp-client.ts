@@ -1,99 +1,72 @@
-/** A client that sends what it is told, byte by byte if need be: replies come back as lines, whole and in order. */
-import { connect } from 'node:net'
-import type { Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+/** Short ways to open our SMTP client against a sink and to make a mail for it. */
+import { openConnection } from '../../server/delivery/smtp/connection.ts'
+import type { ConnectOptions, Connection } from '../../server/delivery/smtp/connection.ts'
+import type { SessionTls } from '../../server/delivery/smtp/open-session.ts'
+import type { Mail } from '../../server/delivery/smtp/transaction.ts'
+import type { Outcome } from '../../server/core/outcome.ts'
+import { realClock } from './clock.ts'
+import { dial } from './dial.ts'
+import type { Sink } from './sink.ts'
 
-export interface SmtpClient {
-  readonly socket: Socket
-  /** The next reply, all its lines joined by `\n`. Rejects when the connection ends, or after 10 s. */
-  reply(): Promise<string>
-  /** Sends `text` (latin1) as it is. */
-  raw(text: string | Buffer): void
-  /** Sends a line with CRLF and waits for its reply. */
-  say(line: string): Promise<string>
-  /** All that comes until the server closes. */
-  untilClosed(): Promise<string>
-  /** The same connection after the handshake. */
-  secure(): Promise<SmtpClient>
-  destroy(): void
-}
+export const NO_TLS: SessionTls = { mode: 'off', verify: false, implicit: false }
+export const TLS_IF_OFFERED: SessionTls = { mode: 'opportunistic', verify: false, implicit: false }
+export const TLS_REQUIRED: SessionTls = { mode: 'required', verify: false, implicit: false }
 
-const PATIENCE_MS = 10_000
-
-export async function smtpClient(
-  port: number,
-  options: { readonly tls?: boolean; readonly host?: string; readonly from?: string } = {},
-): Promise<SmtpClient> {
-  const socket = connect({
+export function connectOptions(
+  { address, port }: Pick<Sink, 'address' | 'port'>,
+  options: Partial<Omit<ConnectOptions, 'tls'>> & { readonly tls?: SessionTls } = {},
+): ConnectOptions {
+  const { tls = NO_TLS, ...rest } = options
+  return {
+    dial,
+    clock: realClock,
+    host: 'mx.sink.test',
+    ip: address,
     port,
-    host: options.host ?? '127.0.0.1',
-    ...(options.from === undefined ? {} : { localAddress: options.from }),
-  })
-  const client = await wrap(socket, 'connect')
-  return options.tls === true ? client.secure() : client
+    sourceIp: undefined,
+    ehlo: 'out.posthorn.test',
+    auth: undefined,
+    ...rest,
+    tls: { ...tls, servername: 'mx.sink.test' },
+  }
 }
 
-async function wrap(socket: Socket, ready: string): Promise<SmtpClient> {
-  let text = ''
-  let isClosed = false
-  let wake: (() => void) | undefined
-  socket.setNoDelay(true)
-  socket.on('error', () => undefined)
-  await new Promise<void>((resolve, reject) => {
-    socket.once(ready, () => resolve())
-    socket.once('close', () => reject(new Error('closed before it was open')))
-  })
-  const onData = (chunk: Buffer): void => {
-    text += chunk.toString('latin1')
-    wake?.()
-  }
-  socket.on('data', onData)
-  socket.on('close', () => {
-    isClosed = true
-    wake?.()
-  })
+type Overrides = Parameters<typeof connectOptions>[1]
 
-  async function until<T>(look: () => T | undefined): Promise<T> {
-    const end = Date.now() + PATIENCE_MS
-    for (;;) {
-      const found = look()
-      if (found !== undefined) return found
-      if (Date.now() > end) throw new Error(`no answer in time; so far: ${JSON.stringify(text)}`)
-      await new Promise<void>((resolve) => {
-        wake = resolve
-        setTimeout(resolve, 200).unref()
-      })
-    }
-  }
-  function takeReply(): string | undefined {
-    const match = /^(?:\d{3}-.*\r\n)*\d{3} .*\r\n/.exec(text)
-    if (match !== null) {
-      text = text.slice(match[0].length)
-      return match[0].trimEnd().replaceAll('\r\n', '\n')
-    }
-    if (isClosed) throw new Error(`closed; left over: ${JSON.stringify(text)}`)
-    return undefined
-  }
+/** A connection that must come about. */
+export async function connectTo(
+  sink: Pick<Sink, 'address' | 'port'>,
+  options?: Overrides,
+): Promise<Connection> {
+  const opened = await openConnection(connectOptions(sink, options))
+  if (!opened.ok) throw new Error(`not connected: ${opened.outcome.transcript}`)
+  return opened.connection
+}
 
-  const client: SmtpClient = {
-    socket,
-    reply: () => until(takeReply),
-    raw: (bytes) => {
-      socket.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)
-    },
-    say(line) {
-      client.raw(`${line}\r\n`)
-      return client.reply()
-    },
-    untilClosed: () => until(() => (isClosed ? text : undefined)),
-    secure() {
-      socket.removeListener('data', onData)
-      return wrap(
-        connectTls({ socket, rejectUnauthorized: false, servername: 'localhost' }),
-        'secureConnect',
-      )
-    },
-    destroy: () => socket.destroy(),
+/** The outcome of a connection that must not come about. */
+export async function failToConnect(
+  sink: Pick<Sink, 'address' | 'port'>,
+  options?: Overrides,
+): Promise<Outcome> {
+  const opened = await openConnection(connectOptions(sink, options))
+  if (opened.ok) throw new Error(`connected: ${opened.connection.greeting}`)
+  return opened.outcome
+}
+
+/** A small mail to `recipient`; give `text` for its whole content. */
+export function aMail(
+  recipient: string,
+  mail: Partial<Mail> & { readonly text?: string } = {},
+): Mail {
+  const { text = 'Subject: hello\r\n\r\nHello.\r\n', ...rest } = mail
+  const content = Buffer.from(text, 'utf8')
+  return {
+    mailFrom: 'bounces@posthorn.test',
+    recipient,
+    size: content.length,
+    smtpUtf8: false,
+    eightBit: false,
+    content,
+    ...rest,
   }
-  return client
 }

@@ -1,9 +1,11 @@
 /** Logins over SMTP submission: where they are offered, what a wrong one costs, when a right one ends. */
 import { networkInterfaces } from 'node:os'
+import { TLSSocket } from 'node:tls'
 import { afterEach, describe, expect, test } from 'vitest'
 import { AppError } from '../../server/core/errors.ts'
-import { smtpClient } from '../support/smtp-client.ts'
-import type { SmtpClient } from '../support/smtp-client.ts'
+import { makeCertificate } from '../support/certificate.ts'
+import { smtpClient } from '../support/raw-client.ts'
+import type { SmtpClient } from '../support/raw-client.ts'
 import { PASSWORD, USER, principal, testSubmission } from '../support/submission.ts'
 import type { TestSubmission } from '../support/submission.ts'
 
@@ -179,14 +181,13 @@ describe('STARTTLS', () => {
     expect(await client.say('STARTTLS')).toMatch(/^502 5\.5\.1/)
   })
   test('a certificate can be changed while it runs', async () => {
-    const { makeCertificate } = await import('../support/certificate.ts')
     const { ports, server } = await start()
     const pair = await makeCertificate(['new.example'])
     server.setCertificate(pair)
     const plain = await connectTo(ports[0]!)
     await plain.say('STARTTLS')
     const { socket } = await plain.secure()
-    const subject = (socket as import('node:tls').TLSSocket).getPeerCertificate().subject.CN
+    const subject = socket instanceof TLSSocket ? socket.getPeerCertificate().subject.CN : undefined
     expect(subject).toBe('new.example')
   })
 })

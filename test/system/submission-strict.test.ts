@@ -1,7 +1,7 @@
 /** What SMTP submission does to clients that break the rules: smugglers, injectors, the slow and the endless. */
 import { afterEach, describe, expect, test } from 'vitest'
-import { smtpClient } from '../support/smtp-client.ts'
-import type { SmtpClient } from '../support/smtp-client.ts'
+import { smtpClient } from '../support/raw-client.ts'
+import type { SmtpClient } from '../support/raw-client.ts'
 import { testSubmission } from '../support/submission.ts'
 import type { TestSubmission } from '../support/submission.ts'
 

@@ -1,11 +1,12 @@
 /** SMTP submission as a client sees it: sessions, logins, transactions, refusals. Real sockets, real TLS. */
 import { execFile } from 'node:child_process'
 import { readdir } from 'node:fs/promises'
+import { promisify } from 'node:util'
 import SMTPConnection from 'nodemailer/lib/smtp-connection'
 import { afterEach, describe, expect, test } from 'vitest'
 import { AppError } from '../../server/core/errors.ts'
-import { smtpClient } from '../support/smtp-client.ts'
-import type { SmtpClient } from '../support/smtp-client.ts'
+import { smtpClient } from '../support/raw-client.ts'
+import type { SmtpClient } from '../support/raw-client.ts'
 import { PASSWORD, USER, principal, testSubmission } from '../support/submission.ts'
 import type { TestSubmission } from '../support/submission.ts'
 
@@ -202,9 +203,7 @@ describe('clients in use', () => {
     const to = ['--server', '127.0.0.1', '--port', String(server.ports[0]!)]
     const auth = ['-tls', '--auth', method, '--auth-user', USER, '--auth-password', PASSWORD]
     const mail = ['--from', 'a@example.com', '--to', 'b@example.org', '--silent', '3']
-    await new Promise<void>((resolve, reject) => {
-      execFile('swaks', [...to, ...auth, ...mail], (error) => (error ? reject(error) : resolve()))
-    })
+    await promisify(execFile)('swaks', [...to, ...auth, ...mail])
     expect(server.accepted).toHaveLength(1)
   })
 })
