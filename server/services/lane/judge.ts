@@ -62,7 +62,6 @@ function retryOf(
 ): Pick<Settlement, 'to' | 'reason' | 'nextAt' | 'event'> {
   const next = nextAttempt(
     {
-      stream: delivery.stream,
       queuedAt: idTime(delivery.id),
       schedule: facts.schedules[delivery.stream],
       jitter: facts.jitter,

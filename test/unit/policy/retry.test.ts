@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { Random } from '../../../server/core/ports.ts'
-import { defaultExpiry, nextAttempt } from '../../../server/policy/retry.ts'
+import { nextAttempt } from '../../../server/policy/retry.ts'
 import type { RetryFacts } from '../../../server/policy/retry.ts'
+import { loadConfig } from '../../../server/config/load.ts'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
@@ -10,8 +11,13 @@ const START = 1_790_000_000_000
 const always = (value: number): Random => ({ next: () => value, bytes: (n) => Buffer.alloc(n) })
 const middle = always(0.5)
 
+/** As an installation that sets nothing has them. */
+const { retry } = loadConfig({ file: undefined, env: {}, flags: {}, hostname: 'mx.test' }).delivery
+const bulk = { schedule: retry.bulk.schedule, jitter: retry.jitter }
+const transactional = { schedule: retry.transactional.schedule, jitter: retry.jitter }
+
 const facts = (over: Partial<RetryFacts>): RetryFacts => ({
-  stream: 'bulk',
+  ...bulk,
   attempts: 1,
   verdict: { category: 'remote-system' },
   queuedAt: START,
@@ -34,14 +40,14 @@ function life(over: Partial<RetryFacts>, lifetime: number): readonly number[] {
 
 describe('the default schedules', () => {
   test('bulk is tried after 5, 15, 35 minutes … then every 4 hours for 72 hours', () => {
-    const times = life({}, defaultExpiry('bulk'))
+    const times = life({}, retry.bulk.maxAge)
     expect(times.slice(0, 9)).toEqual([5, 15, 35, 75, 135, 255, 495, 735, 975])
     expect(times.at(-1)).toBe(72 * 60 - 1)
     expect(times).toHaveLength(23)
   })
 
   test('transactional is tried within a minute, each 30 minutes to 3 hours, then hourly for 48', () => {
-    const times = life({ stream: 'transactional' }, defaultExpiry('transactional'))
+    const times = life(transactional, retry.transactional.maxAge)
     expect(times.slice(0, 12)).toEqual([1, 3, 8, 18, 38, 68, 98, 128, 158, 188, 248, 308])
     expect(times.at(-1)).toBe(48 * 60 - 1)
     expect(times).toHaveLength(55)
@@ -63,7 +69,7 @@ describe('one retry', () => {
     ['later waits are the schedule’s', 6, middle, 30 * MINUTE],
   ])('greylisting %s', (_why, attempts, random, wait) => {
     const greylisted = facts({
-      stream: 'transactional',
+      ...transactional,
       verdict: { category: 'greylisted' },
       attempts,
     })
@@ -101,11 +107,11 @@ describe('the end of time', () => {
   })
 
   test('a one-time code with ten minutes to live gets its last try before it dies', () => {
-    expect(life({ stream: 'transactional' }, 10 * MINUTE)).toEqual([1, 3, 8, 9.5])
+    expect(life(transactional, 10 * MINUTE)).toEqual([1, 3, 8, 9.5])
   })
 
   test('a mail that lives for a minute gets a second try as well', () => {
-    expect(life({ stream: 'transactional' }, MINUTE)).toEqual([0.95])
+    expect(life(transactional, MINUTE)).toEqual([0.95])
   })
 
   test('the move happens once', () => {
