@@ -291,6 +291,7 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
       content: (tenant, message) => messages.content(tenant, message),
       explain,
       metricsText: () => metrics.text(),
+      observe: (facts) => metrics.request(facts),
       health: () => healthOf({ store, jobs, disk, clock, isClosing: () => closing !== undefined }),
       clock,
       log,

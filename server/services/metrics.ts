@@ -1,5 +1,5 @@
 /** What the product counts, for Prometheus. Label sets are closed: no addresses, no recipient domains. */
-import { Counter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import type { DeliveryState } from '../core/delivery.ts'
 import type { LeasedDelivery, Settlement } from '../core/work.ts'
 
@@ -33,6 +33,8 @@ export interface Metrics {
   readonly inDoubt: Counter
   /** An attempt that ended, with its verdict. */
   attempt(settlement: Settlement, delivery: LeasedDelivery): void
+  /** An answered request; `route` is the pattern, so that the label set stays closed. */
+  request(facts: { method: string; route: string; status: number; ms: number }): void
   /** Prometheus text format. */
   text(): Promise<string>
   /** Wires values that are read when somebody asks. */
@@ -54,6 +56,13 @@ export function makeMetrics(): Metrics {
     help: 'Refusals that no rule knew; they were taken as temporary or by their basic code.',
     registers,
   })
+  const requests = new Histogram({
+    name: 'posthorn_http_request_seconds',
+    help: 'HTTP requests by method, route pattern and status.',
+    labelNames: ['method', 'route', 'status'],
+    buckets: [0.005, 0.02, 0.1, 0.5, 2, 10],
+    registers,
+  })
   const children = new Map<string, { inc(): void }>()
   return {
     inDoubt: new Counter({
@@ -72,6 +81,9 @@ export function makeMetrics(): Metrics {
       }
       child.inc()
       if (verdict?.category === 'unknown') unclassified.inc()
+    },
+    request({ method, route, status, ms }) {
+      requests.observe({ method, route, status }, ms / 1_000)
     },
     text: () => registry.metrics(),
     observe(gauges) {
