@@ -319,6 +319,8 @@ export function bullmqJobs({
     const lastWishes = outbox.close()
     // Takes no more from here on, and resolves when the handlers ended and the connections closed.
     const stopped = worker?.close().catch(() => undefined)
+    // Stops BullMQ's timer of the stalled check, which an unfinished close leaves running.
+    void worker?.pause(true).catch(() => undefined)
     if (busy > 0) {
       await new Promise<void>((resolve) => {
         const grace = clock.after(graceMs, () => {

@@ -1,9 +1,10 @@
 /** The jobs contract against each engine, and what only the embedded one can promise. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { realClock } from '../../server/ports.ts'
 import { bullmqJobs } from '../../server/queue/bullmq.ts'
 import { embeddedJobs } from '../../server/queue/embedded.ts'
 import type { JobHandler } from '../../server/queue/jobs.ts'
-import { manualClock, realClock } from '../support/clock.ts'
+import { manualClock } from '../support/clock.ts'
 import { recordingLog } from '../support/log.ts'
 import { redisAvailable, startRedis, type TestRedis } from '../support/redis.ts'
 import { counter, lane, notes, nothing } from './jobs.bench.ts'

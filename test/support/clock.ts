@@ -1,6 +1,6 @@
 /**
- * Time for tests. `manualClock` stands still until it is told to move, so that three days of retries take milliseconds;
- * `realClock` is for what cannot be told the time (Redis, sockets).
+ * Time for tests: it stands still until it is told to move, so that three days of retries take milliseconds. What cannot
+ * be told the time (Redis, sockets) runs on the real clock of server/ports.ts.
  */
 import type { Clock, Timer } from '../../server/core/ports.ts'
 
@@ -55,10 +55,26 @@ export function manualClock(start = TEST_START): ManualClock {
     return { cancel: () => void waiting.delete(timer) }
   }
 
+  function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      if (signal?.aborted) {
+        resolve()
+        return
+      }
+      const end = (): void => {
+        timer.cancel()
+        signal?.removeEventListener('abort', end)
+        resolve()
+      }
+      const timer = after(ms, end)
+      signal?.addEventListener('abort', end)
+    })
+  }
+
   return {
     now: () => now,
     after,
-    sleep: (ms, signal) => sleepOn(after, ms, signal),
+    sleep,
     async advance(ms) {
       const end = now + ms
       await settle()
@@ -73,32 +89,4 @@ export function manualClock(start = TEST_START): ManualClock {
     settle,
     pending: () => waiting.size,
   }
-}
-
-/** The system's time and timers. */
-export const realClock: Clock = {
-  now: () => Date.now(),
-  after: realAfter,
-  sleep: (ms, signal) => sleepOn(realAfter, ms, signal),
-}
-
-function realAfter(ms: number, callback: () => void): Timer {
-  const timer = setTimeout(callback, ms).unref()
-  return { cancel: () => clearTimeout(timer) }
-}
-
-function sleepOn(after: Clock['after'], ms: number, signal?: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal?.aborted) {
-      resolve()
-      return
-    }
-    const end = (): void => {
-      timer.cancel()
-      signal?.removeEventListener('abort', end)
-      resolve()
-    }
-    const timer = after(ms, end)
-    signal?.addEventListener('abort', end)
-  })
 }
