@@ -57,7 +57,7 @@ export async function loadLanes(store: Store): Promise<LaneRecord[]> {
   }))
 }
 
-/** Stops a lane until `until` (epoch ms; 0 resumes it). Owners see it when they next claim. */
+/** Stops a lane until `until` (epoch ms; 0 resumes it). Its owner loses it and stops at its next lease. */
 export async function suspendLane(
   store: Store,
   lane: LaneId,
@@ -65,7 +65,12 @@ export async function suspendLane(
 ): Promise<void> {
   const query = store.build
     .updateTable('lanes')
-    .set({ suspended_until: suspension.until, suspended_because: suspension.because ?? null })
+    .set({
+      suspended_until: suspension.until,
+      suspended_because: suspension.because ?? null,
+      owner: null,
+      owned_until: 0,
+    })
     .where('id', '=', lane)
     .compile()
   await store.writer.write([{ query, expect: { changes: 1, orElse: 'NOT_FOUND' } }])

@@ -2,11 +2,14 @@
 import type { Clock } from '../../core/ports.ts'
 import type { Destination } from '../../core/lane.ts'
 import type { Outcome } from '../../core/outcome.ts'
+import { siteOf } from '../../delivery/site.ts'
 import type { FoundHosts, MxFailure } from '../../delivery/mx.ts'
 import type { SessionHost } from '../../delivery/smtp/open-session.ts'
 
 export interface DomainHosts {
   readonly kind: 'hosts'
+  /** The same for domains with the same hosts. */
+  readonly site: string
   readonly hosts: readonly SessionHost[]
   /** Names a connection may have to serve this domain. */
   readonly names: ReadonlySet<string>
@@ -47,10 +50,12 @@ export function makeHosts(deps: {
           ? await deps.findAddressesOf(destination.host)
           : await deps.findHosts(domain)
       if (found.kind === 'failed') return found
+      const names = found.hosts.map((host) => host.name)
       const value: DomainHosts = {
         kind: 'hosts',
+        site: siteOf(names),
         hosts: found.hosts,
-        names: new Set(found.hosts.map((host) => host.name)),
+        names: new Set(names),
       }
       if (known.size >= MAX_DOMAINS) known.clear()
       known.set(keyOf(domain), { value, until: deps.clock.now() + KEEP_MS })

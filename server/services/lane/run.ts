@@ -15,6 +15,7 @@ import type { JobContext } from '../../queue/jobs.ts'
 import type { LaneRecord } from '../../store/catalog.ts'
 import type { Metrics } from '../metrics.ts'
 import { makeBell } from './bell.ts'
+import { makeDeadHosts } from './dead-hosts.ts'
 import { makeHand } from './hand.ts'
 import type { DomainHosts, Hosts } from './hosts.ts'
 import { expiredUntried, putBack, settlementOf } from './judge.ts'
@@ -47,11 +48,12 @@ const HEARTBEAT_MS = 10_000
 /** Deliveries in hand per connection: enough that none waits for the writer. */
 const IN_HAND_PER_CONNECTION = 8
 const MAX_IN_HAND = 400
+/** How long a host's word that it takes no more connections counts. */
+const CAP_MS = 60_000
+/** When a delivery that we failed at is looked at again. */
+const BROKEN_MS = 5 * 60_000
 const MIN_IN_HAND = 16
 const UNLIMITED = { messages: Infinity, perMs: 1_000 }
-/** After all hosts of a site failed, its other deliveries wait so long, doubling. */
-const DEAD_HOST_MS = 60_000
-const MAX_DEAD_HOST_MS = 15 * 60_000
 
 export interface LaneRun {
   /** Something became due. */
@@ -81,11 +83,12 @@ class Run {
   #limits: LaneLimits
   #pace = ''
   #poked = true
+  /** More is due than there is room for: ring when there is. */
+  #hungry = false
   #lost = false
-  /** The host refuses more connections than these for now. */
-  #cap = Infinity
-  #deadUntil = 0
-  #deadFor = DEAD_HOST_MS
+  /** A host refused more connections than these for now. */
+  #cap = { connections: Infinity, until: 0 }
+  readonly #dead = makeDeadHosts()
   #nextDueAt: number | undefined
 
   constructor(lane: LaneRecord, context: JobContext, deps: LaneDeps) {
@@ -126,7 +129,7 @@ class Run {
       this.#context.signal.removeEventListener('abort', this.poke)
       await this.#end()
     }
-    return this.#nextDueAt
+    return this.#lost ? clock.now() + HEARTBEAT_MS : this.#nextDueAt
   }
 
   #tellDoubts(inDoubt: readonly number[]): void {
@@ -145,14 +148,15 @@ class Run {
       const now = clock.now()
       this.#limits = this.#deps.limitsOf(this.#lane)
       let wakeIn = HEARTBEAT_MS
-      const isDue = this.#nextDueAt !== undefined && this.#nextDueAt <= now
-      const isStale = now - extendedAt >= HEARTBEAT_MS
-      if ((this.#poked || isDue || isStale) && this.#hand.size < this.#target() / 2) {
-        const leased = await this.#lease(now)
+      const isWanted = this.#poked || (this.#nextDueAt !== undefined && this.#nextDueAt <= now)
+      const hasRoom = this.#hand.size < this.#target() / 2
+      if (now - extendedAt >= HEARTBEAT_MS || (isWanted && hasRoom)) {
+        await this.#lease(now)
         extendedAt = now
-        if (leased.waitMs !== undefined) wakeIn = Math.min(wakeIn, leased.waitMs)
-      } else if (this.#nextDueAt !== undefined)
-        wakeIn = Math.min(wakeIn, Math.max(0, this.#nextDueAt - now))
+        this.#hungry = false
+      } else this.#hungry = isWanted
+      if (this.#nextDueAt !== undefined && !this.#hungry)
+        wakeIn = Math.min(wakeIn, Math.max(0, this.#nextDueAt - clock.now()))
       this.#staff()
       if (this.#working > 0 || this.#hand.size > 0) idleSince = clock.now()
       else if (!this.#poked) {
@@ -165,18 +169,21 @@ class Run {
   }
 
   #target(): number {
-    const connections = Math.min(this.#limits.connections, this.#cap)
-    return Math.min(MAX_IN_HAND, Math.max(MIN_IN_HAND, connections * IN_HAND_PER_CONNECTION))
+    return Math.min(MAX_IN_HAND, Math.max(MIN_IN_HAND, this.#slots() * IN_HAND_PER_CONNECTION))
   }
 
-  /** Takes what pacing grants. `waitMs`: pacing or suspension asks to wait so long before the next. */
-  async #lease(now: number): Promise<{ waitMs: number | undefined }> {
-    if (this.#deadUntil > now) {
-      this.#nextDueAt = this.#deadUntil
-      return { waitMs: this.#deadUntil - now }
-    }
+  /** Connections that may be open now. */
+  #slots(): number {
+    const isCapped = this.#cap.until > this.#deps.clock.now()
+    return isCapped
+      ? Math.min(this.#limits.connections, this.#cap.connections)
+      : this.#limits.connections
+  }
+
+  /** Extends the ownership and takes what room and pacing grant. */
+  async #lease(now: number): Promise<void> {
     const before = paceFrom(this.#pace)
-    const want = this.#target() - this.#hand.size
+    const want = Math.max(0, this.#target() - this.#hand.size)
     const grant = take(before, this.#limits.rate ?? UNLIMITED, now, want)
     this.#poked = false
     let lease
@@ -192,7 +199,7 @@ class Run {
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'LEASE_LOST') throw error
       this.#lost = true
-      return { waitMs: undefined }
+      return
     }
     const count = lease.deliveries.length
     // What was granted but not there to be sent is not spent.
@@ -204,21 +211,23 @@ class Run {
     if (count === want) this.#poked = true
     else if (count === grant.granted && lease.nextDueAt !== undefined && lease.nextDueAt <= now)
       this.#nextDueAt = Math.max(now + 1, grant.nextAt)
-    const waitMs = this.#nextDueAt === undefined ? undefined : Math.max(0, this.#nextDueAt - now)
-    return { waitMs }
   }
 
-  /** Sets as many senders to work as there is mail for, within the limit. */
+  /** Sets as many senders to work as there is mail for, within the limit; lets surplus ones go. */
   #staff(): void {
-    const most = Math.min(this.#limits.connections, this.#cap)
-    let hands = Math.min(this.#hand.size, most - this.#working)
+    while (this.#senders.size > this.#slots() && this.#resting.length > 0) {
+      const surplus = this.#resting.pop()!
+      this.#senders.delete(surplus)
+      surplus.close().catch((error: unknown) => this.#report(error))
+    }
+    let hands = Math.min(this.#hand.size, this.#slots() - this.#working)
     while (hands-- > 0) {
       const sender = this.#resting.pop() ?? this.#hire()
       this.#working++
-      sender.run().then(
-        () => this.#rest(sender),
-        (error: unknown) => this.#broke(sender, error),
-      )
+      sender
+        .run()
+        .catch((error: unknown) => this.#report(error))
+        .finally(() => this.#rest(sender))
     }
   }
 
@@ -228,9 +237,15 @@ class Run {
     this.#bell.ring()
   }
 
-  #broke(sender: Sender, error: unknown): void {
+  #report(error: unknown): void {
     this.#deps.log.error({ err: error, lane: encodeId('lane', this.#lane.id) }, 'sender failed')
-    this.#rest(sender)
+  }
+
+  /** A fault of ours: the delivery waits, and a person can find it by its reason. */
+  #broken(delivery: LeasedDelivery, error: unknown): void {
+    const fields = { err: error, delivery: encodeId('delivery', delivery.id) }
+    this.#deps.log.error(fields, 'a delivery could not be tried')
+    this.#settle(putBack(delivery, 'internal-error', this.#deps.clock.now() + BROKEN_MS))
   }
 
   #hire(): Sender {
@@ -244,7 +259,9 @@ class Run {
       mayReuse: (connection) =>
         connection.usable && connection.messages < this.#limits.messagesPerConnection,
       done: (delivery, outcome) => this.#done(delivery, outcome),
-      unreachable: (delivery, outcome) => this.#unreachable(delivery, outcome),
+      unreachable: (delivery, outcome, hosts) => this.#unreachable(delivery, outcome, hosts),
+      spare: (delivery, hosts) => this.#spare(delivery, hosts),
+      broken: (delivery, error) => this.#broken(delivery, error),
     })
     this.#senders.add(sender)
     return sender
@@ -254,9 +271,9 @@ class Run {
     for (;;) {
       if (this.#context.signal.aborted || this.#lost) return undefined
       // One over the limit (it was lowered, or the host said so): this slot closes.
-      if (this.#working > Math.min(this.#limits.connections, this.#cap)) return undefined
+      if (this.#working > this.#slots()) return undefined
       const delivery = this.#hand.take(preferred)
-      if (this.#hand.size < this.#target() / 4 && this.#poked) this.#bell.ring()
+      if (this.#hungry && this.#hand.size < this.#target() / 4) this.#bell.ring()
       if (delivery === undefined || delivery.expiresAt > this.#deps.clock.now()) return delivery
       this.#settle(expiredUntried(delivery))
     }
@@ -272,10 +289,6 @@ class Run {
       this.#settle({ ...expiredUntried(delivery), reason: 'internal-error' })
       return
     }
-    if (outcome.kind !== 'failed') {
-      this.#deadFor = DEAD_HOST_MS
-      this.#cap = Infinity
-    }
     const settlement = settlementOf(delivery, outcome, {
       provider: this.#provider(),
       now,
@@ -287,21 +300,24 @@ class Run {
     this.#settle(settlement)
   }
 
-  #unreachable(delivery: LeasedDelivery, outcome: Outcome): void {
+  #unreachable(delivery: LeasedDelivery, outcome: Outcome, hosts: DomainHosts): void {
     const now = this.#deps.clock.now()
-    const others = [...this.#senders].filter((sender) => sender.isConnected).length
+    const others = [...this.#senders].filter((sender) => sender.site === hosts.site).length
     if (others > 0) {
       // The host takes some connections but not one more: that is its limit, not an outage.
-      this.#cap = others
+      this.#cap = { connections: Math.max(others, this.#working - 1), until: now + CAP_MS }
       this.#settle(putBack(delivery, 'host-unreachable', now + 1_000))
       return
     }
+    this.#dead.mark(hosts.site, now)
     this.#done(delivery, outcome)
-    if (this.#lane.target.kind === 'mx' && this.#lane.target.provider !== undefined) return
-    this.#deadUntil = now + this.#deadFor
-    this.#deadFor = Math.min(this.#deadFor * 2, MAX_DEAD_HOST_MS)
-    for (const rest of this.#hand.takeAll())
-      this.#settle(putBack(rest, 'host-unreachable', this.#deadUntil))
+  }
+
+  #spare(delivery: LeasedDelivery, hosts: DomainHosts): boolean {
+    const until = this.#dead.until(hosts.site, this.#deps.clock.now())
+    if (until === undefined) return false
+    this.#settle(putBack(delivery, 'host-unreachable', until))
+    return true
   }
 
   #provider(): string | undefined {
@@ -320,7 +336,10 @@ class Run {
     this.#settlements = []
     const flushed = this.#deps.writer.settle(this.#token, settlements).then(
       (refused) => {
-        if (refused > 0) this.#lost = true
+        if (refused === 0) return
+        this.#lost = true
+        const fields = { lane: encodeId('lane', this.#lane.id), refused }
+        this.#deps.log.warn(fields, 'outcomes refused: the lane has another owner')
       },
       (error: unknown) => {
         // The leases stand in the database: whoever claims the lane next finds them and reports them in doubt.
@@ -338,8 +357,8 @@ class Run {
   /** Finishes what is on the wire, gives the rest back, says goodbye, lets go of the lane. */
   async #end(): Promise<void> {
     const now = this.#deps.clock.now()
-    if (!this.#lost)
-      for (const rest of this.#hand.takeAll()) this.#settle(putBack(rest, 'lane-released', now))
+    // Also when the lane was lost: each settlement is fenced by its own lease.
+    for (const rest of this.#hand.takeAll()) this.#settle(putBack(rest, 'lane-released', now))
     while (this.#working > 0) await this.#bell.wait(1_000)
     await Promise.all([...this.#senders].map((sender) => sender.close()))
     this.#flush()

@@ -21,8 +21,12 @@ export interface SenderWork {
   mayReuse(connection: Connection): boolean
   /** Undefined outcome: the content is gone. */
   done(delivery: LeasedDelivery, outcome: Outcome | undefined): void
-  /** The host cannot be reached: the rest for it need not try at once. */
-  unreachable(delivery: LeasedDelivery, outcome: Outcome): void
+  /** None of the hosts could be reached. */
+  unreachable(delivery: LeasedDelivery, outcome: Outcome, hosts: DomainHosts): void
+  /** Whether these hosts failed a moment ago, so that nothing should be tried; takes the delivery when they did. */
+  spare(delivery: LeasedDelivery, hosts: DomainHosts): boolean
+  /** Something of ours went wrong before there was an outcome. */
+  broken(delivery: LeasedDelivery, error: unknown): void
   readonly hosts: Hosts
   now(): number
 }
@@ -32,13 +36,15 @@ export interface Sender {
   run(): Promise<void>
   /** Says goodbye to the server. */
   close(): Promise<void>
-  readonly isConnected: boolean
+  /** The hosts it is connected to, as `DomainHosts.site`. */
+  readonly site: string | undefined
 }
 
 export function makeSender(work: SenderWork): Sender {
   let connection: Connection | undefined
   /** Domains that the open connection serves. */
   let served = new Set<string>()
+  let site: string | undefined
 
   async function drop(): Promise<void> {
     const old = connection
@@ -60,6 +66,7 @@ export function makeSender(work: SenderWork): Sender {
     const opened = await work.open(hosts)
     if (opened.ok) {
       connection = opened.connection
+      site = hosts.site
       served.add(domain)
     }
     return opened
@@ -71,6 +78,7 @@ export function makeSender(work: SenderWork): Sender {
       work.done(delivery, dnsOutcome(hosts, work.now()))
       return
     }
+    if (work.spare(delivery, hosts)) return
     const copy = await work.copyOf(delivery)
     if (copy === undefined) {
       work.done(delivery, undefined)
@@ -78,7 +86,7 @@ export function makeSender(work: SenderWork): Sender {
     }
     const opened = await connectionFor(hosts, delivery.domain)
     if (!opened.ok) {
-      work.unreachable(delivery, opened.outcome)
+      work.unreachable(delivery, opened.outcome, hosts)
       return
     }
     const first = await transmit(opened.connection, delivery, copy)
@@ -90,18 +98,22 @@ export function makeSender(work: SenderWork): Sender {
     await drop()
     const again = await connectionFor(hosts, delivery.domain)
     if (again.ok) work.done(delivery, await transmit(again.connection, delivery, copy))
-    else work.unreachable(delivery, again.outcome)
+    else work.unreachable(delivery, again.outcome, hosts)
   }
 
   return {
-    get isConnected() {
-      return connection !== undefined
+    get site() {
+      return connection === undefined ? undefined : site
     },
     async run() {
       for (;;) {
         const delivery = work.take(connection === undefined ? undefined : served)
         if (delivery === undefined) return
-        await sendOne(delivery)
+        try {
+          await sendOne(delivery)
+        } catch (error) {
+          work.broken(delivery, error)
+        }
         if (connection !== undefined && !work.mayReuse(connection)) await drop()
       }
     },
