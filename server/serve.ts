@@ -67,27 +67,32 @@ async function begin(app: App, isAlone: boolean): Promise<string> {
   if (isAlone) await releaseAllLanes(app.store)
   await app.catalog.refresh()
   await app.start()
-  return banner(app, setupToken)
+  return banner(app, setupToken !== undefined)
 }
 
-function banner(app: App, setupToken: string | undefined): string {
+function banner(app: App, isFirstStart: boolean): string {
   const { http, submission } = app.addresses()
   const url = app.config.http.publicUrl ?? http
-  const lines = [
+  return [
     '',
     'Posthorn is running.',
-    ...(url === undefined ? [] : [`  API and reference  ${url}/docs`]),
-    ...submission.map(({ host, port }) => `  SMTP submission    ${host}:${port}`),
-    `  Data               ${app.config.dataDir}`,
-    ...(setupToken === undefined || url === undefined
-      ? []
-      : ['', `  First start: set up the owner within 7 days at`, `  ${url}/setup?token=${setupToken}`]),
+    ...(url === undefined ? [] : [`  API and its reference  ${url}/docs`]),
+    ...submission.map(({ host, port }) => `  SMTP submission        ${host}:${port}`),
+    `  Data                   ${app.config.dataDir}`,
+    ...(isFirstStart ? FIRST_STEPS : []),
     '',
-    '  Next: posthorn domain add example.com --verified, posthorn key create my-app, posthorn credential create my-app',
     '',
-  ]
-  return lines.join('\n')
+  ].join('\n')
 }
+
+const FIRST_STEPS = [
+  '',
+  'It is new here. In another terminal:',
+  '  npx posthorn domain add example.com --verified   a domain to send from, and the DNS records to publish',
+  '  npx posthorn key create my-app                   a key for the API',
+  '  npx posthorn credential create my-app            a login for SMTP',
+  'Mail from any other domain goes to the sandbox: kept, shown by the API, never sent.',
+]
 
 function untilSignal(): Promise<void> {
   return new Promise((resolve) => {
