@@ -3,8 +3,6 @@
  * opens the store; `start` opens listeners and begins to work; `close` drains, so that no accepted mail waits for a
  * time-out after a restart.
  */
-import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
 import { makeDnsClient } from '../dns/client.ts'
 import { formatDnsServer, systemDnsServers } from '../dns/servers.ts'
@@ -13,6 +11,8 @@ import type { Config } from './config/schema.ts'
 import type { LaneId } from './core/ids.ts'
 import type { Ports } from './core/ports.ts'
 import { composeLane } from './compose-lane.ts'
+import { openHttp, openSubmission } from './compose-ways-in.ts'
+import type { WaysInParts } from './compose-ways-in.ts'
 import { findMx } from './delivery/mx.ts'
 import type { HostOptions } from './delivery/mx.ts'
 import { bullmqJobs } from './queue/bullmq.ts'
@@ -20,7 +20,6 @@ import { embeddedJobs } from './queue/embedded.ts'
 import type { Jobs } from './queue/jobs.ts'
 import { makeReconciler } from './queue/reconcile.ts'
 import type { Reconciler } from './queue/reconcile.ts'
-import { buildHttp } from './http/app.ts'
 import { makeAuthenticator } from './services/auth/authenticate.ts'
 import type { Authenticator } from './services/auth/authenticate.ts'
 import { loadMasterKey } from './services/auth/master-key.ts'
@@ -47,12 +46,8 @@ import { makeRouting } from './services/routing.ts'
 import type { Routing } from './services/routing.ts'
 import { makeSubmit } from './services/submit.ts'
 import type { Submit } from './services/submit-contract.ts'
-import { trustedPrincipal } from './services/auth/principal.ts'
-import { loadCertificate } from './smtp/certificate.ts'
-import { newSubmissionCounters, startSubmission } from './smtp/submission.ts'
+import { newSubmissionCounters } from './smtp/submission.ts'
 import type { SubmissionServer } from './smtp/submission.ts'
-import { makeReader } from './store/read/reader.ts'
-import { VERSION } from './version.ts'
 import { openBodies } from './store/body.ts'
 import type { Bodies } from './store/body.ts'
 import { openStore } from './store/open.ts'
@@ -61,7 +56,6 @@ import { makeLaneWorker } from './workers/lane.ts'
 import { dueWakeUps } from './workers/reconcile.ts'
 
 const RECONCILE_MS = 60_000
-const MAX_BAD_COMMANDS = 20
 
 export interface App {
   readonly config: Config
@@ -227,6 +221,20 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
   })
   const explain = makeExplain({ store, catalog, routing })
   const counters = newSubmissionCounters()
+  const waysIn: WaysInParts = {
+    config,
+    ports,
+    hostname,
+    store,
+    catalog,
+    auth,
+    submit,
+    messages,
+    explain,
+    metrics,
+    counters,
+    health: () => healthOf({ store, jobs, disk, clock, isClosing: () => closing !== undefined }),
+  }
   let submission: SubmissionServer | undefined
   let http: FastifyInstance | undefined
   // Another process changed lanes, routes or limits: derive the wake-ups anew instead of waiting for the minute.
@@ -240,77 +248,6 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
     freeDiskBytes: () => disk.freeBytes,
     submission: () => counters,
   })
-
-  async function openSubmission(): Promise<SubmissionServer> {
-    const { submission: settings } = config
-    const tempDir = join(config.dataDir, 'incoming')
-    mkdirSync(tempDir, { recursive: true, mode: 0o700 })
-    const { certificate: cert, key } = settings
-    return startSubmission({
-      listeners: settings.listeners.map(({ listen, tls, trustedNetworks }) => ({
-        ...listen,
-        tls,
-        trustedNetworks,
-      })),
-      certificate: await loadCertificate({
-        dataDir: config.dataDir,
-        hostname,
-        clock,
-        files: cert === undefined || key === undefined ? undefined : { cert, key },
-      }),
-      hostname,
-      limits: {
-        maxMessageSize: settings.maxMessageSize,
-        maxRecipients: settings.maxRecipients,
-        maxConnections: settings.maxConnections,
-        maxConnectionsPerIp: settings.maxConnectionsPerIp,
-        idleTimeoutMs: settings.idleTimeout,
-        spoolOver: config.store.spoolOver,
-        maxBadCommands: MAX_BAD_COMMANDS,
-      },
-      credentialLimits: settings.perCredential,
-      submit,
-      auth,
-      trustedPrincipal: () => trustedPrincipal(catalog.current),
-      clock,
-      random,
-      log,
-      tempDir,
-      counters,
-    })
-  }
-
-  async function openHttp(): Promise<FastifyInstance> {
-    const { http: settings, limits } = config
-    const { host, port } = settings.listen
-    const server = await buildHttp({
-      reader: makeReader(store.read),
-      submit,
-      auth,
-      cancel: (tenant, message) => messages.cancel(tenant, message),
-      content: (tenant, message) => messages.content(tenant, message),
-      explain,
-      metricsText: () => metrics.text(),
-      observe: (facts) => metrics.request(facts),
-      health: () => healthOf({ store, jobs, disk, clock, isClosing: () => closing !== undefined }),
-      clock,
-      log,
-      limits: {
-        bodyLimit: settings.bodyLimit,
-        requestTimeoutMs: settings.requestTimeout,
-        keepAliveTimeoutMs: settings.keepAliveTimeout,
-        requestsPerSecond: limits.requestsPerSecond,
-        requestBurst: limits.requestBurst,
-        messagesPerBatch: limits.messagesPerBatch,
-        recipientsPerMessage: limits.recipientsPerMessage,
-      },
-      trustedProxies: settings.trustedProxies,
-      publicUrl: settings.publicUrl ?? `http://${host}:${port}`,
-      version: VERSION,
-    })
-    await server.listen({ host, port })
-    return server
-  }
 
   /** Ways in close first, then work drains, then the store: nothing is accepted that could not be kept. */
   async function shutDown(): Promise<void> {
@@ -350,8 +287,8 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
     }),
     async start() {
       if (config.roles.includes('submission') && config.submission.listeners.length > 0)
-        submission = await openSubmission()
-      if (config.roles.includes('http')) http = await openHttp()
+        submission = await openSubmission(waysIn)
+      if (config.roles.includes('http')) http = await openHttp(waysIn)
       if (config.roles.includes('worker')) {
         jobs.start(
           { lane: laneWorker.handle, route: (job) => routeDomain(job.key, routeDeps) },

@@ -53,7 +53,7 @@ const ROOT_FILES = [
   'server/serve.ts',
   'server/app.ts',
   'server/compose-lane.ts',
-  'server/open-core.ts',
+  'server/compose-ways-in.ts',
   'server/ports.ts',
   'server/version.ts',
 ]
