@@ -248,7 +248,6 @@ const log = section('The log, on standard output.', {
     ['debug', 'info', 'warn', 'error', 'silent'],
     'info',
   ),
-  pretty: yesNo('For people instead of one JSON object a line.', false),
 })
 
 const limits = section('Limits of the API.', {

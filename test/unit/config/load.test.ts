@@ -122,7 +122,11 @@ describe('what is wrong is told', () => {
       'log.level must be one of "debug", "info", "warn", "error", "silent" (did you mean "warn"?)',
       'a choice',
     ],
-    ['{"log":{"pretty":"yes"}}', 'log.pretty must be true or false', 'a switch'],
+    [
+      '{"delivery":{"allowPrivateNetworks":"yes"}}',
+      'delivery.allowPrivateNetworks must be true or false',
+      'a switch',
+    ],
     [
       '{"delivery":{"port":1.5}}',
       'delivery.port must be a whole number from 1 to 65535',
