@@ -19,6 +19,7 @@ import { messageRoutes } from './routes/messages-read.ts'
 import { sendRoutes } from './routes/messages.ts'
 import { pageRoutes } from './routes/pages.ts'
 import { systemRoutes } from './routes/system.ts'
+import { NoQuery } from './schemas/query.ts'
 
 /** Ready to `listen` or `inject`; the caller closes it. Closing answers what is under way and refuses the rest with 503. */
 export async function buildHttp(deps: HttpDeps): Promise<FastifyInstance> {
@@ -45,18 +46,19 @@ export async function buildHttp(deps: HttpDeps): Promise<FastifyInstance> {
   installErrors(app, deps.log)
   installLifecycle(app, deps)
   installAuth(app, deps)
+  refuseStrayQueries(app)
   await installOpenApi(app, deps)
 
   sendRoutes(app, deps)
-  messageRoutes(app, deps)
-  deliveryRoutes(app, deps)
-  eventRoutes(app, deps)
-  systemRoutes(app, deps)
   // A scope of its own: message/rfc822 is a body for this route only.
   await app.register((scope, _options, done) => {
     rawRoutes(scope.withTypeProvider<TypeBoxTypeProvider>(), deps)
     done()
   })
+  messageRoutes(app, deps)
+  deliveryRoutes(app, deps)
+  eventRoutes(app, deps)
+  systemRoutes(app, deps)
   pageRoutes(app, deps)
   return app
 }
@@ -69,6 +71,13 @@ function requestIds({ clock }: HttpDeps): () => string {
     start ??= Math.floor(clock.now() / 1000).toString(36)
     return `${start}-${(++count).toString(36)}`
   }
+}
+
+/** A parameter that means nothing is a mistake of the client's; without a schema it would pass in silence. */
+function refuseStrayQueries(app: FastifyInstance): void {
+  app.addHook('onRoute', ({ config, schema }) => {
+    if (config?.scope !== undefined && schema !== undefined) schema.querystring ??= NoQuery
+  })
 }
 
 function installLifecycle(app: FastifyInstance, { log, observe }: HttpDeps): void {

@@ -30,8 +30,10 @@ export function principalOf(request: FastifyRequest): Principal {
   return request.principal
 }
 
-export function installAuth(app: FastifyInstance, deps: HttpDeps): void {
-  const { auth, limits, clock } = deps
+export function installAuth(
+  app: FastifyInstance,
+  { auth, limits, clock }: Pick<HttpDeps, 'auth' | 'limits' | 'clock'>,
+): void {
   const rate = makeRateLimit(
     { perSecond: limits.requestsPerSecond, burst: limits.requestBurst },
     clock,

@@ -2,6 +2,7 @@
 import type { DeliveryId, MessageId, TenantId } from '../core/ids.ts'
 import type { Clock, Log } from '../core/ports.ts'
 import type { Authenticator } from '../services/auth/authenticate.ts'
+import type { Explanation } from '../services/explain.ts'
 import type { Submit } from '../services/submit-contract.ts'
 import type { Reader } from '../store/read/reader.ts'
 
@@ -51,7 +52,7 @@ export interface HttpDeps {
   /** The RFC 5322 bytes; undefined when there is no such message or its body is no longer kept. */
   readonly content: (tenant: TenantId, message: MessageId) => Promise<Buffer | undefined>
   /** Route, lane, limits in force, next try, and why; undefined when the tenant has no such delivery. */
-  readonly explain: (tenant: TenantId, delivery: DeliveryId) => Promise<object | undefined>
+  readonly explain: (tenant: TenantId, delivery: DeliveryId) => Promise<Explanation | undefined>
   /** Prometheus text format. */
   readonly metricsText: () => Promise<string>
   readonly health: () => Promise<Health>

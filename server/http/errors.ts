@@ -64,6 +64,7 @@ const OF_FASTIFY: Readonly<Record<string, ErrorCode>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'CONTENT_TYPE_UNSUPPORTED',
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'REQUEST_MALFORMED',
   FST_ERR_BAD_URL: 'REQUEST_MALFORMED',
+  FST_ERR_MAX_PARAM_LENGTH: 'ID_INVALID',
 }
 
 /** Our error behind whatever was thrown. */
@@ -98,6 +99,7 @@ export function sendProblem(error: AppError, request: FastifyRequest, reply: Fas
   }
   reply
     .code(status)
+    .header('x-request-id', request.id)
     .header('cache-control', 'no-store')
     .type(PROBLEM_TYPE)
     // A string: the response schemas of the route are for its successes.
@@ -117,14 +119,15 @@ export function installErrors(app: FastifyInstance, log: Log): void {
     sendProblem(error, request, reply)
   })
   const methods = collectMethods(app)
-  app.setNotFoundHandler((request, reply) => {
-    const allowed = methods(request.url)
-    if (allowed.length === 0) {
-      sendProblem(new AppError('ROUTE_NOT_FOUND'), request, reply)
+  // Before the body is read: what is wrong with it does not matter where there is nothing.
+  app.addHook('onRequest', (request, reply, done) => {
+    if (!request.is404) {
+      done()
       return
     }
-    reply.header('allow', allowed.join(', '))
-    sendProblem(new AppError('METHOD_NOT_ALLOWED'), request, reply)
+    const allowed = methods(request.url)
+    if (allowed.length > 0) reply.header('allow', allowed.join(', '))
+    done(new AppError(allowed.length > 0 ? 'METHOD_NOT_ALLOWED' : 'ROUTE_NOT_FOUND'))
   })
 }
 

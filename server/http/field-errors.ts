@@ -78,7 +78,9 @@ function sayAll(path: string, faults: readonly Fault[]): FieldError[] {
     const allowed = namesIn(fault.params, 'allowedValues')
     if (allowed.length > 0)
       return [{ path: path.slice(1), message: `must be one of ${allowed.join(', ')}` }]
-    return [{ path: path.slice(1), message: fault.message }]
+    const isTime = Reflect.get(fault.params, 'format') === 'date-time'
+    const message = isTime ? 'must be a time such as 2030-01-01T09:00:00Z' : fault.message
+    return [{ path: path.slice(1), message }]
   })
 }
 

@@ -70,12 +70,18 @@ function fieldTable(api: Json, schema: Json, depth: number): string {
       description: textAt(resolve(api, child), 'description'),
     }),
   )
-  const inner = properties.flatMap(([name, child]) => {
-    const fields = depth > 0 ? fieldsOf(api, child) : undefined
-    if (fields === undefined) return []
-    return `<details><summary>Fields of <code>${escape(name)}</code></summary>${fieldTable(api, fields, depth - 1)}</details>`
-  })
-  return table(rows) + inner.join('\n')
+  // Keyed by the object, so that what five fields share is shown once.
+  const inner = new Map<Json, string>()
+  for (const [name, child] of depth > 0 ? properties : []) {
+    const fields = fieldsOf(api, child)
+    if (fields === undefined || inner.has(fields)) continue
+    const label = `<code>${escape(textAt(fields, 'title') || name)}</code>`
+    inner.set(
+      fields,
+      `<details><summary>Fields of ${label}</summary>${fieldTable(api, fields, depth - 1)}</details>`,
+    )
+  }
+  return table(rows) + [...inner.values()].join('\n')
 }
 
 interface Row {

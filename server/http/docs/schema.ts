@@ -18,12 +18,13 @@ export function typeOf(api: Json, node: unknown): string {
   const values = listAt(schema, 'enum')
   if (values.length > 8) return 'string, from a closed list'
   if (values.length > 0) return `one of ${values.join(', ')}`
+  const title = textAt(schema, 'title')
+  if (title !== '') return title
   const choices = listAt(schema, 'anyOf')
   if (choices.length > 0)
     return [...new Set(choices.map((choice) => typeOf(api, choice)))].join(' or ')
   const type = [schema['type']].flat().join(' or ')
   if (type === 'array') return `array of ${typeOf(api, schema['items'])}${bounds(schema, 'Items')}`
-  if (type === 'object' && textAt(schema, 'title') !== '') return textAt(schema, 'title')
   if (textAt(schema, 'format') === 'date-time') return 'time'
   return `${type === '' ? 'any' : type}${bounds(schema, 'Length')}${bounds(schema, 'imum')}`
 }

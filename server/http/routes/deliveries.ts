@@ -3,7 +3,8 @@ import { principalOf } from '../auth.ts'
 import type { HttpDeps } from '../deps.ts'
 import type { HttpApp } from '../http-app.ts'
 import { found, idOf } from '../ids.ts'
-import { DeliveryDetail, Explanation } from '../schemas/output.ts'
+import { Explanation, explanationView } from '../schemas/explanation.ts'
+import { DeliveryDetail } from '../schemas/output.ts'
 import { DeliveryParams } from '../schemas/query.ts'
 import { deliveryViews, messageView } from '../views.ts'
 
@@ -44,7 +45,7 @@ export function deliveryRoutes(app: HttpApp, { reader, explain }: HttpDeps): voi
     },
     async (request) => {
       const id = idOf('delivery', request.params.id)
-      return found(await explain(principalOf(request).tenant, id))
+      return explanationView(found(await explain(principalOf(request).tenant, id)))
     },
   )
 }

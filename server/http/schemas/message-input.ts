@@ -1,7 +1,6 @@
 /** What a client may say about a message it sends. Every string is bounded, `text` and `html` by the size of the body. */
 import Type from 'typebox'
 import type { Static } from 'typebox'
-import { INSTANT_PATTERN } from '../instant.ts'
 
 const strict = { additionalProperties: false } as const
 
@@ -27,12 +26,13 @@ const Address = Type.Union(
         name: Type.Optional(
           Type.String({
             maxLength: 300,
+            pattern: '^[^\\x00-\\x1f\\x7f]*$',
             description: 'The display name.',
             examples: ['Ada Lovelace'],
           }),
         ),
       },
-      strict,
+      { ...strict, title: 'Mailbox', description: 'An address and its display name.' },
     ),
   ],
   {
@@ -123,7 +123,6 @@ export const sendOptions = {
     Type.String({
       maxLength: 40,
       format: 'date-time',
-      pattern: INSTANT_PATTERN,
       description: 'Not before this time (RFC 3339).',
       examples: ['2030-01-01T09:00:00Z'],
     }),

@@ -110,7 +110,7 @@ const Attempt = Type.Object(
     code: maybe(count('The SMTP reply code.', 452)),
     enhanced: maybe(text('The enhanced status code.', '4.2.2')),
     reply: maybe(text('What the remote said. Untrusted text.', 'Mailbox full')),
-    fault: maybe(text('Why there was no reply.', 'connect-timeout')),
+    fault: maybe(text('Why there was no reply, when there was none.', 'connect-timeout')),
     detail: maybe(text('More about the fault.', 'No answer within 30 s.')),
     host: maybe(text('The remote host.', 'mx1.example.com')),
     ip: maybe(text('Its address.', '192.0.2.25')),
@@ -140,7 +140,7 @@ const DeliveryEvent = Type.Object(eventFields, {
 const deliveryFields = {
   id: deliveryId,
   to: recipient,
-  state,
+  state: oneOf(DELIVERY_STATES, 'Where the delivery is in its life.', 'deferred'),
   reason: oneOf(MOVE_REASONS, 'Why it is in this state.', 'remote-deferred'),
   changedAt: time('When it came into this state.'),
   nextAttemptAt: maybe(time('When it is due, while it waits.')),
@@ -189,13 +189,6 @@ export const DeliveryDetail = Type.Object(
   { ...deliveryFields, message: MessageFacts },
   { title: 'DeliveryDetail', description: 'A delivery, its history and its message.' },
 )
-export const Explanation = Type.Unsafe<object>({
-  type: 'object',
-  additionalProperties: true,
-  title: 'Explanation',
-  description: 'Route, lane, the limits in force and who set them, the next try, and why.',
-  examples: [{ delivery: 'dlv_01kq3v8r4t3', state: 'deferred', reason: 'remote-deferred' }],
-})
 export const Cancelled = Type.Object(
   {
     id: messageId,

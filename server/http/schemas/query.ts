@@ -2,7 +2,6 @@
 import Type from 'typebox'
 import type { Static } from 'typebox'
 import { DELIVERY_STATES } from '../../core/delivery.ts'
-import { INSTANT_PATTERN } from '../instant.ts'
 
 const strict = { additionalProperties: false } as const
 
@@ -33,7 +32,6 @@ const since = Type.Optional(
   Type.String({
     maxLength: 40,
     format: 'date-time',
-    pattern: INSTANT_PATTERN,
     description: 'Not older than this (RFC 3339).',
     examples: ['2026-01-01T00:00:00Z'],
   }),
@@ -92,6 +90,9 @@ export const MessageQuery = Type.Object(
   },
   strict,
 )
+
+/** For routes that take none. */
+export const NoQuery = Type.Object({}, strict)
 
 export const EventsQuery = Type.Object({ since, limit, cursor }, strict)
 

@@ -1,0 +1,203 @@
+/** A whole HTTP side over a real store in a temporary directory. Requests are injected; nothing listens. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
+import type { TenantId } from '../../server/core/ids.ts'
+import { buildHttp } from '../../server/http/app.ts'
+import type { HttpDeps } from '../../server/http/deps.ts'
+import { realClock, realRandom } from '../../server/ports.ts'
+import { makeAccess } from '../../server/services/access.ts'
+import { makeAuthenticator } from '../../server/services/auth/authenticate.ts'
+import type { KeyScope } from '../../server/services/auth/principal.ts'
+import { SCOPES } from '../../server/services/auth/principal.ts'
+import { makeBudget } from '../../server/services/budget.ts'
+import { openCatalog } from '../../server/services/catalog.ts'
+import type { Catalog } from '../../server/services/catalog.ts'
+import { watchDisk } from '../../server/services/disk.ts'
+import { makeExplain } from '../../server/services/explain.ts'
+import { makeMessages } from '../../server/services/messages.ts'
+import { makeRouting } from '../../server/services/routing.ts'
+import { makeSubmit } from '../../server/services/submit.ts'
+import { makeTenants } from '../../server/services/tenants.ts'
+import { openBodies } from '../../server/store/body.ts'
+import { insertDomain } from '../../server/store/domains.ts'
+import { openStore } from '../../server/store/open.ts'
+import type { Store } from '../../server/store/open.ts'
+import { makeReader } from '../../server/store/read/reader.ts'
+import { recordingLog } from '../support/log.ts'
+import type { RecordingLog } from '../support/log.ts'
+
+export interface World {
+  readonly app: FastifyInstance
+  readonly store: Store
+  readonly catalog: Catalog
+  readonly log: RecordingLog
+  readonly tenant: TenantId
+  /** Every scope, live. */
+  readonly key: string
+  newTenant(name: string): Promise<TenantId>
+  newKey(
+    tenant: TenantId,
+    scopes: readonly KeyScope[],
+    mode?: 'live' | 'test',
+  ): Promise<{ secret: string; revoke(): Promise<void> }>
+  post(
+    url: string,
+    payload: unknown,
+    headers?: Record<string, string>,
+  ): Promise<LightMyRequestResponse>
+  get(url: string, headers?: Record<string, string>): Promise<LightMyRequestResponse>
+  close(): Promise<void>
+}
+
+export const GENEROUS: HttpDeps['limits'] = {
+  bodyLimit: 1024 * 1024,
+  requestTimeoutMs: 60_000,
+  keepAliveTimeoutMs: 72_000,
+  requestsPerSecond: 1_000_000,
+  requestBurst: 1_000_000,
+  messagesPerBatch: 100,
+  recipientsPerMessage: 20,
+}
+
+/** `live.example` is a verified domain of the tenant; mail from any other goes to the sandbox. */
+export async function openWorld(changes: Partial<HttpDeps> = {}): Promise<World> {
+  const dataDir = mkdtempSync(join(tmpdir(), 'posthorn-http-'))
+  const clock = realClock
+  const random = realRandom
+  const log = recordingLog()
+  const store = await openStore({
+    dataDir,
+    cacheKiB: 4096,
+    clock,
+    log,
+    onFatal: (error) => log.error({ err: error }, 'writer died'),
+  })
+  const hashKey = Buffer.alloc(32, 7)
+  const catalog = await openCatalog(store, clock, log)
+  const tenants = makeTenants({ store, catalog, clock, random, hashKey })
+  const access = makeAccess({ store, catalog, clock, random, hashKey })
+  const tenant = await tenants.add('acme')
+  await insertDomain(
+    store,
+    { tenant, name: 'live.example', verifiedAt: clock.now(), dkim: [] },
+    clock.now(),
+  )
+  await catalog.refresh()
+  const { secret: key } = await access.createKey({
+    tenant,
+    name: 'all',
+    scopes: SCOPES,
+    mode: 'live',
+  })
+  const bodies = openBodies(store, { dataDir, cacheBytes: 1 << 20 })
+  const disk = await watchDisk({ dataDir, minFreeBytes: 0, clock, log })
+  const routing = await makeRouting({
+    store,
+    catalog,
+    clock,
+    findMx: () => Promise.reject(new Error('no test asks DNS')),
+  })
+  const submit = makeSubmit({
+    writer: store.writer,
+    bodies,
+    catalog,
+    routing,
+    budget: makeBudget({}, clock),
+    disk,
+    clock,
+    random,
+    settings: {
+      hostname: 'mail.test',
+      maxMessageBytes: 512 * 1024,
+      maxRecipients: 1000,
+      spoolOverBytes: 256 * 1024,
+      scheduleAheadMs: 30 * 86_400_000,
+      maxAgeMs: { transactional: 86_400_000, bulk: 86_400_000 },
+    },
+    wake: { lane: () => undefined, domain: () => undefined },
+    isClosing: () => false,
+  })
+  const messages = makeMessages({ store, bodies, clock, wakeLane: () => undefined })
+  const app = await buildHttp({
+    reader: makeReader(store.read),
+    submit,
+    auth: makeAuthenticator(catalog, hashKey),
+    cancel: (owner, message) => messages.cancel(owner, message),
+    content: (owner, message) => messages.content(owner, message),
+    explain: makeExplain({ store, catalog, routing }),
+    metricsText: () => Promise.resolve('# TYPE posthorn_up gauge\nposthorn_up 1\n'),
+    health: () =>
+      Promise.resolve({ ready: true, checks: [{ name: 'disk', ok: true, detail: 'room' }] }),
+    clock,
+    log,
+    limits: GENEROUS,
+    trustedProxies: [],
+    publicUrl: 'http://127.0.0.1:8080',
+    version: '0.0.0-test',
+    ...changes,
+  })
+  const bearer = { authorization: `Bearer ${key}` }
+  return {
+    app,
+    store,
+    catalog,
+    log,
+    tenant,
+    key,
+    newTenant: (name) => tenants.add(name),
+    async newKey(owner, scopes, mode = 'live') {
+      const made = await access.createKey({ tenant: owner, name: 'made', scopes, mode })
+      return { secret: made.secret, revoke: () => access.revokeKey(owner, made.id) }
+    },
+    post: (url, payload, headers = {}) =>
+      app.inject({
+        method: 'POST',
+        url,
+        headers: { ...bearer, 'content-type': 'application/json', ...headers },
+        payload:
+          typeof payload === 'string' || Buffer.isBuffer(payload)
+            ? payload
+            : JSON.stringify(payload),
+      }),
+    get: (url, headers = {}) =>
+      app.inject({ method: 'GET', url, headers: { ...bearer, ...headers } }),
+    async close() {
+      await app.close()
+      disk.close()
+      catalog.close()
+      await store.close()
+      rmSync(dataDir, { recursive: true, force: true })
+    },
+  }
+}
+
+/** What every refusal must look like; returns its code. */
+export function codeOf(response: LightMyRequestResponse): string {
+  const problem = response.json<Record<string, unknown>>()
+  const type = String(response.headers['content-type'])
+  const isProblem =
+    type.startsWith('application/problem+json') &&
+    problem['status'] === response.statusCode &&
+    problem['requestId'] === response.headers['x-request-id'] &&
+    typeof problem['title'] === 'string' &&
+    typeof problem['detail'] === 'string' &&
+    problem['type'] === `/docs#${String(problem['code'])}`
+  if (!isProblem) throw new Error(`Not a problem document: ${response.statusCode} ${response.body}`)
+  // A stack trace or a path of ours in an answer is a leak.
+  if (/node_modules|\.[tj]s:\d+|at \w+ \(/.test(response.body)) throw new Error(response.body)
+  return String(problem['code'])
+}
+
+export const pathsOf = (response: LightMyRequestResponse): string[] =>
+  (response.json<{ fields?: { path: string }[] }>().fields ?? []).map(({ path }) => path)
+
+/** A message to one recipient from the verified domain. */
+export const aMessage = (changes: Record<string, unknown> = {}): Record<string, unknown> => ({
+  from: 'Shop <orders@live.example>',
+  to: 'ada@dest.example',
+  subject: 'Hi',
+  text: 'Hello.',
+  ...changes,
+})
