@@ -9,9 +9,17 @@ import { rfcFiles } from './rfc.mjs'
 
 const built = (path) => import(join(root, 'dist', path))
 
+async function cliPage() {
+  const page = await built('server/cli/page.js')
+  const { serveCommand } = await built('server/serve.js')
+  const { COMMANDS } = await built('server/cli/registry.js')
+  return page.cliPage([serveCommand, ...COMMANDS])
+}
+
 /** name → a function that resolves with { path from the root: text } */
 const GENERATORS = {
   configuration: async () => (await built('server/config/describe.js')).generatedConfigFiles(),
+  'command line': async () => ({ 'docs/cli.md': await cliPage() }),
   'RFC index': async () => rfcFiles(),
 }
 

@@ -40,6 +40,7 @@ const TITLES = {
   3463: 'Enhanced Mail System Status Codes',
   3464: 'An Extensible Message Format for Delivery Status Notifications',
   3492: 'Punycode',
+  3596: 'DNS Extensions to Support IP Version 6',
   3696: 'Application Techniques for Checking and Transformation of Names',
   3834: 'Automatic Responses to Electronic Mail',
   3848: 'ESMTP and LMTP Transmission Types Registration',

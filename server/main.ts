@@ -9,6 +9,7 @@ import { realPorts } from './ports.ts'
 import { serveCommand } from './serve.ts'
 import { VERSION } from './version.ts'
 
+const ports = realPorts('warn')
 const code = await runCli(process.argv.slice(2), {
   io: {
     out: (text) => process.stdout.write(text),
@@ -18,10 +19,11 @@ const code = await runCli(process.argv.slice(2), {
     read: (path) => (existsSync(path) ? readFileSync(path, 'utf8') : undefined),
     write: (path, text) => writeFileSync(path, text),
   },
+  ports,
   env: process.env,
   hostname: hostname(),
   version: VERSION,
   commands: [serveCommand, ...COMMANDS],
-  openServices: (config) => openCliServices(config, realPorts('warn')),
+  openServices: (config) => openCliServices(config, ports),
 })
 process.exitCode = process.exitCode ?? code

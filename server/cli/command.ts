@@ -4,6 +4,7 @@
  * the terminal by itself unless it runs for long, and never ends the process.
  */
 import type { Config } from '../config/schema.ts'
+import type { Ports } from '../core/ports.ts'
 import type { CliServices } from './services.ts'
 
 /** 0 done · 1 it did not work, or what was checked is not in order · 2 the command line was not understood. */
@@ -61,6 +62,8 @@ export interface CommandContext {
   readonly io: Io
   readonly files: Files
   readonly input: Input
+  /** For commands that look after the installation without opening it. */
+  readonly ports: Ports
   /** Loaded on the first call. @throws AppError CONFIG_INVALID */
   readonly config: () => Config
   /** Opened on the first call, closed by the frame when the command is done. */

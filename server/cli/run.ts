@@ -5,6 +5,7 @@
 import { loadConfig, CONFIG_FILE_VARIABLE } from '../config/load.ts'
 import type { Config } from '../config/schema.ts'
 import { AppError } from '../core/errors.ts'
+import type { Ports } from '../core/ports.ts'
 import {
   EXIT,
   UsageError,
@@ -24,6 +25,7 @@ const DEFAULT_FILE = 'config.json'
 export interface CliDeps {
   readonly io: Io
   readonly files: Files
+  readonly ports: Ports
   readonly env: Readonly<Record<string, string | undefined>>
   /** Name of the machine. */
   readonly hostname: string
@@ -59,6 +61,7 @@ async function runCommand(
   const context: CommandContext = {
     io: deps.io,
     files: deps.files,
+    ports: deps.ports,
     input: invocation.input!, // set whenever there is a command and no --help
     config: loaded,
     services: async () => (services ??= deps.openServices(loaded())),
@@ -71,6 +74,7 @@ async function runCommand(
   } finally {
     // Services that could not be opened have been reported by the command; there is nothing to close then.
     const opened = await services?.catch(() => undefined)
+    if (opened?.notice !== undefined) deps.io.err(`${opened.notice}\n`)
     await opened?.close()
   }
 }

@@ -1,10 +1,28 @@
 /**
- * What commands may ask of the running program. A command that needs a use case adds its line here; `main.ts` hands
- * in the object, and the frame opens it when a command first asks and closes it afterwards. Commands never open the
+ * What commands may ask of the program. A command that needs a use case adds its line here; `main.ts` hands in the
+ * object, and the frame opens it when a command first asks and closes it afterwards. Commands never write to the
  * database themselves.
  */
+import type { Clock } from '../core/ports.ts'
+import type { Access } from '../services/access.ts'
+import type { Domains } from '../services/domains.ts'
+import type { Egress } from '../services/egress.ts'
+import type { Explain } from '../services/explain.ts'
+import type { ExplainMessage } from '../services/explain-message.ts'
+import type { Queue } from '../services/queue.ts'
+import type { Tenants } from '../services/tenants.ts'
 
 export interface CliServices {
+  readonly tenants: Tenants
+  readonly access: Access
+  readonly domains: Domains
+  readonly egress: Egress
+  readonly explain: Explain
+  readonly explainMessage: ExplainMessage
+  readonly queue: Queue
+  readonly clock: Clock
+  /** What the person should know beside the result, such as that this was an empty installation. */
+  readonly notice?: string
   /** Lets go of the database and everything else that was opened. */
   close(): Promise<void>
 }

@@ -6,6 +6,7 @@ import type { NextHop } from '../core/lane.ts'
 import type { Clock } from '../core/ports.ts'
 import type { Limits } from '../core/provider.ts'
 import type { RouteMatch } from '../policy/route.ts'
+import { BUILT_IN_PROVIDERS } from '../policy/shape.ts'
 import {
   deleteRoute,
   insertPool,
@@ -19,6 +20,8 @@ import type { PoolRecord, RouteRecord, SourceRecord } from '../store/catalog.ts'
 import type { Store } from '../store/open.ts'
 import type { Seal } from './auth/seal.ts'
 import type { Catalog } from './catalog.ts'
+import { limitInfos, poolInfos, routeInfos } from './egress-list.ts'
+import type { LimitInfo, PoolInfo, RouteInfo } from './egress-list.ts'
 
 export interface NewRoute {
   readonly name: string
@@ -46,6 +49,13 @@ export interface Egress {
   sources(): readonly SourceRecord[]
   pools(): readonly PoolRecord[]
   routes(): readonly RouteRecord[]
+  /** The same for people: names instead of ids, without passwords. */
+  poolInfos(): readonly PoolInfo[]
+  routeInfos(): readonly RouteInfo[]
+  /** What operators set; the table of providers is not in it. */
+  limits(): readonly LimitInfo[]
+  /** Names that `provider:<name>` and a route's match may use. */
+  providers(): readonly string[]
 }
 
 export function makeEgress(deps: {
@@ -112,6 +122,10 @@ export function makeEgress(deps: {
     sources: () => [...catalog.current.sources.values()],
     pools: () => [...catalog.current.pools.values()],
     routes: () => catalog.current.routes,
+    poolInfos: () => poolInfos(catalog.current),
+    routeInfos: () => routeInfos(catalog.current),
+    limits: () => limitInfos(catalog.current),
+    providers: () => BUILT_IN_PROVIDERS.map((provider) => provider.name),
   }
 }
 

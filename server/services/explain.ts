@@ -6,6 +6,7 @@ import { explainVerdict } from '../policy/explain-verdict.ts'
 import type { ExplainedLimits } from '../policy/shape.ts'
 import { getDelivery } from '../store/read/message.ts'
 import type { MessageDetail } from '../store/read/message.ts'
+import { stringsOf } from '../store/read/messages.ts'
 import type { Store } from '../store/open.ts'
 import type { Catalog } from './catalog.ts'
 import { explainedLimits } from './limits.ts'
@@ -90,7 +91,7 @@ export function makeExplain(deps: { store: Store; catalog: Catalog; routing: Rou
       {
         tenant: asId('tenant', row.tenant_id),
         stream: message.stream,
-        tags: [],
+        tags: stringsOf(message.tags),
         senderDomain: message.header_from.slice(message.header_from.lastIndexOf('@') + 1),
         recipient: row.recipient,
         recipientDomain: row.domain,

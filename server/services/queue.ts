@@ -4,10 +4,13 @@ import { asId } from '../core/ids.ts'
 import type { DeliveryId, LaneId } from '../core/ids.ts'
 import type { Clock } from '../core/ports.ts'
 import { bumpCatalog } from '../store/catalog.ts'
-import { suspendLane } from '../store/lanes.ts'
+import { domainsWithoutLane, lanesWithWork, suspendLane } from '../store/lanes.ts'
 import { queueByLane, queueTotals } from '../store/read/queue.ts'
 import type { LaneQueue } from '../store/read/queue.ts'
 import type { Store } from '../store/open.ts'
+
+/** One write each, so that mail which is accepted meanwhile never waits long behind a retry of millions. */
+const RETRY_BATCH = 1_000
 
 export interface QueueFilter {
   readonly lane?: LaneId | undefined
@@ -24,6 +27,8 @@ export interface Queue {
   count(filter: QueueFilter): Promise<number>
   /** Makes them due now; resolves with how many. */
   retry(filter: QueueFilter, limit: number): Promise<number>
+  /** Makes servers derive every wake-up from the database again; resolves with what there is to wake. */
+  rebuild(): Promise<{ lanes: number; domains: number }>
 }
 
 export function makeQueue({ store, clock }: { store: Store; clock: Clock }): Queue {
@@ -55,11 +60,28 @@ export function makeQueue({ store, clock }: { store: Store; clock: Clock }): Que
       return row?.count ?? 0
     },
     async retry(filter, limit) {
-      const rows = await matching(filter).select('id').orderBy('id').limit(limit).execute()
-      const ids: DeliveryId[] = rows.map((row) => asId('delivery', row.id))
-      await store.writer.retryNow(ids, clock.now())
+      let done = 0
+      let after = 0
+      while (done < limit) {
+        const rows = await matching(filter)
+          .select('id')
+          .where('id', '>', after)
+          .orderBy('id')
+          .limit(Math.min(RETRY_BATCH, limit - done))
+          .execute()
+        if (rows.length === 0) break
+        const ids: DeliveryId[] = rows.map((row) => asId('delivery', row.id))
+        await store.writer.retryNow(ids, clock.now())
+        after = ids.at(-1) ?? after
+        done += ids.length
+      }
+      if (done > 0) await tellServers()
+      return done
+    },
+    async rebuild() {
+      const [lanes, domains] = await Promise.all([lanesWithWork(store), domainsWithoutLane(store)])
       await tellServers()
-      return ids.length
+      return { lanes: lanes.length, domains: domains.length }
     },
   }
 }

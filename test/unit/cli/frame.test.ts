@@ -2,9 +2,11 @@ import { describe, expect, test } from 'vitest'
 import type { Config } from '../../../server/config/schema.ts'
 import { AppError } from '../../../server/core/errors.ts'
 import { UsageError, type Command, type CommandContext } from '../../../server/cli/command.ts'
+import { configDescribe } from '../../../server/cli/config.ts'
 import { COMMANDS } from '../../../server/cli/registry.ts'
 import type { CliServices } from '../../../server/cli/services.ts'
 import { runCli } from '../../../server/cli/run.ts'
+import { realPorts } from '../../../server/ports.ts'
 
 /** Tells what it was given. */
 const echo: Command = {
@@ -58,10 +60,11 @@ async function cli(line: readonly string[], world: World = {}) {
   const exit = await runCli(line, {
     io: { out: (text) => void (out += text), err: (text) => void (err += text) },
     files: { read: (path) => files.get(path), write: (path, text) => void files.set(path, text) },
+    ports: realPorts('silent'),
     env: world.env ?? {},
     hostname: 'box.example',
     version: '1.2.3',
-    commands: world.commands ?? [...COMMANDS, echo],
+    commands: world.commands ?? [configDescribe, echo],
     openServices: async (config: Config) => {
       world.opened?.push(`open ${config.dataDir}`)
       // The frame opens and closes; what commands find inside is no matter of its own.

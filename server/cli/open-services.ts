@@ -1,0 +1,79 @@
+/**
+ * Opens what commands work with: the store, the operating settings and the use cases over them, without any engine,
+ * listener or name look-up. Works beside a running server, which notices changes within a second.
+ */
+import type { Config } from '../config/schema.ts'
+import type { Ports } from '../core/ports.ts'
+import { makeAccess } from '../services/access.ts'
+import { loadMasterKey } from '../services/auth/master-key.ts'
+import { makeSeal } from '../services/auth/seal.ts'
+import { openCatalog } from '../services/catalog.ts'
+import { makeDomains } from '../services/domains.ts'
+import { makeEgress } from '../services/egress.ts'
+import { makeExplain } from '../services/explain.ts'
+import { makeExplainMessage } from '../services/explain-message.ts'
+import { prepareInstallation } from '../services/first-start.ts'
+import { makeQueue } from '../services/queue.ts'
+import { makeRouting } from '../services/routing.ts'
+import { makeTenants } from '../services/tenants.ts'
+import { openStore } from '../store/open.ts'
+import type { CliServices } from './services.ts'
+
+/**
+ * An empty installation is prepared as the first start of the server would, so that it can be set up before it runs.
+ * Rejects with AppError, or the system's error when the data directory cannot be used.
+ */
+export async function openCliServices(config: Config, ports: Ports): Promise<CliServices> {
+  const { clock, random, log } = ports
+  const store = await openStore({
+    dataDir: config.dataDir,
+    cacheKiB: Math.round(config.store.cacheSize / 1024),
+    clock,
+    log,
+    // Whatever waits for the writer is rejected, and that is what the command then tells.
+    onFatal: (error) => log.error({ err: error }, 'the writer stopped'),
+  })
+  try {
+    const masterKey = loadMasterKey(config.dataDir, random)
+    const hashKey = masterKey.derive('secret-hash')
+    const seal = makeSeal(masterKey.derive('seal'), random)
+    const ownerEmail = `owner@${config.hostname}`
+    const { setupToken } = await prepareInstallation({
+      store,
+      clock,
+      random,
+      hashKey,
+      ehlo: config.delivery.ehlo ?? config.hostname,
+      ownerEmail,
+    })
+    const catalog = await openCatalog(store, clock, log)
+    const routing = await makeRouting({
+      store,
+      catalog,
+      clock,
+      // Commands ask where a delivery waits, never where a domain's mail would go.
+      findMx: () => Promise.reject(new Error('Commands do not look up names.')),
+    })
+    return {
+      tenants: makeTenants({ store, catalog, clock, random, hashKey }),
+      access: makeAccess({ store, catalog, clock, random, hashKey }),
+      domains: makeDomains({ store, catalog, clock, seal }),
+      egress: makeEgress({ store, catalog, clock, seal }),
+      explain: makeExplain({ store, catalog, routing }),
+      explainMessage: makeExplainMessage({ store }),
+      queue: makeQueue({ store, clock }),
+      clock,
+      ...(setupToken === undefined ? {} : { notice: noticeFor(ownerEmail) }),
+      async close() {
+        catalog.close()
+        await store.close()
+      },
+    }
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+}
+
+const noticeFor = (ownerEmail: string): string =>
+  `This was an empty installation; it has a tenant, a route and an owner now. The owner's setup link: posthorn user setup-link ${ownerEmail}`
