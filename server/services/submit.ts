@@ -2,6 +2,7 @@
  * Accepts mail from every way in: checks, normalises, and keeps it in one group commit before anybody is answered.
  * It asks no DNS and signs nothing; a lane that is already known is taken along, the rest is the router's work.
  */
+import { isAscii } from 'node:buffer'
 import { parseAddress } from '../core/address.ts'
 import type { ParsedAddress } from '../core/address.ts'
 import { AppError } from '../core/errors.ts'
@@ -152,8 +153,8 @@ export function makeSubmit(deps: SubmitDeps): Submit {
       sendAt,
       expiresAt: (sendAt ?? now) + settings.maxAgeMs[stream],
       sandbox,
-      smtpUtf8:
-        recipients.some((to) => to.utf8) || (input.smtpUtf8 && !isAsciiText(input.mailFrom)),
+      // Of the message itself; a recipient's own address concerns only its delivery.
+      smtpUtf8: input.smtpUtf8 && !(isAsciiText(input.mailFrom) && hasAsciiHeader(content.raw)),
       body: content.raw,
       recipients: recipients.map((to): NewRecipient => ({
         address: to.address,
@@ -306,3 +307,9 @@ const newMessageId = (random: Random, now: number): string =>
   `${now.toString(36)}.${random.bytes(12).toString('hex')}`
 
 const isAsciiText = (text: string): boolean => Buffer.byteLength(text) === text.length
+
+/** RFC 6532: a header in UTF-8 may only go where SMTPUTF8 is offered. */
+function hasAsciiHeader(raw: Buffer): boolean {
+  const end = raw.indexOf('\r\n\r\n')
+  return isAscii(end < 0 ? raw : raw.subarray(0, end))
+}

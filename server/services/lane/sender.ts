@@ -126,7 +126,7 @@ const transmit = (connection: Connection, delivery: LeasedDelivery, copy: Copy):
     mailFrom: copy.mailFrom,
     recipient: delivery.recipient,
     size: copy.size,
-    smtpUtf8: delivery.smtpUtf8,
+    smtpUtf8: delivery.smtpUtf8 || !isAscii(Buffer.from(delivery.recipient)),
     eightBit: !copy.content.every((part) => isAscii(part)),
     content: copy.content,
   })
