@@ -14,6 +14,8 @@ const onlyThroughPorts = [
 ]
 
 export default ts.config(
+  // Plain JavaScript of tools and benchmarks is in no TypeScript project.
+  { ignores: ['**/*.mjs'] },
   js.configs.recommended,
   ...ts.configs.strictTypeChecked,
   {

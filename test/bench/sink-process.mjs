@@ -1,12 +1,13 @@
 /**
  * The sink in a process of its own, for load tests: it only counts. `startSinkProcess()` resolves with its port and
- * how to ask for its count and stop it. Run directly (by that function), it is the child.
+ * how to ask for its counts, for its processor seconds, and to stop it. Run directly (by that function), it is the child.
  */
 import { fork } from 'node:child_process'
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import ts from 'typescript'
+import { cpuSeconds } from './lib/machine.mjs'
 
 const root = join(import.meta.dirname, '../..')
 const built = join(root, 'node_modules/.cache/sink')
@@ -31,14 +32,21 @@ function build() {
 /** `options` are those of startSink that survive JSON. */
 export async function startSinkProcess(options = {}) {
   const child = fork(fileURLToPath(import.meta.url), ['child', JSON.stringify(options)])
+  let fail
+  child.once('exit', (code) => fail?.(new Error(`The sink ended with ${code}.`)))
   const answer = (question) =>
     new Promise((resolve, reject) => {
+      fail = reject
       child.once('message', resolve)
-      child.once('exit', reject)
       if (question !== undefined) child.send(question)
     })
   const { port } = await answer()
-  return { port, counts: () => answer('counts'), stop: () => child.disconnect() }
+  return {
+    port,
+    counts: () => answer('counts'),
+    cpu: () => cpuSeconds(child.pid),
+    stop: () => child.disconnect(),
+  }
 }
 
 if (process.argv[2] === 'child') {
