@@ -156,7 +156,7 @@ export const queueRetry: Command = {
     const concerned = Math.min(matching, limit)
     if (input.flag('dry-run')) {
       return {
-        text: `${deliveries(concerned)} would be tried now.`,
+        text: `Would be tried now: ${deliveries(concerned)}.`,
         data: { matching, retried: 0, dryRun: true },
       }
     }
@@ -165,11 +165,11 @@ export const queueRetry: Command = {
         public: `This concerns ${deliveries(concerned)}. Add --yes to go on, --limit N to take fewer, or --dry-run to only count.`,
       })
     }
-    io.err(`${deliveries(concerned)} match.\n`)
+    io.err(`Matching: ${deliveries(concerned)}.\n`)
     let retried = 0
     for (const filter of filters) retried += await opened.queue.retry(filter, limit - retried)
     return {
-      text: `${deliveries(retried)} are due now.`,
+      text: `Due now: ${deliveries(retried)}.`,
       data: { matching, retried, dryRun: false },
     }
   },
