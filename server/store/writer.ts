@@ -31,6 +31,7 @@ export interface Writer extends HotWriter {
   write(changes: readonly Change[]): Promise<readonly WriteResult[]>
   /** Batches committed and operations in them, for metrics. */
   readonly counts: { readonly batches: number; readonly ops: number; readonly waiting: number }
+  /** Commits what waits, refuses what comes (SHUTTING_DOWN), ends the thread. Idempotent. */
   close(): Promise<void>
 }
 
@@ -67,6 +68,8 @@ export function startWriter(options: WriterOptions): Writer {
   let waiting: Waiting[] = []
   let scheduled = false
   let dead: AppError | undefined
+  /** Set by `close`: nothing new is taken, what waits is still committed. */
+  let closing: Promise<void> | undefined
   let drained: (() => void) | undefined
 
   function schedule(): void {
@@ -90,6 +93,7 @@ export function startWriter(options: WriterOptions): Writer {
 
   function enqueue<T>(op: Waiting['op']): Promise<T> {
     if (dead !== undefined) return Promise.reject(dead)
+    if (closing !== undefined) return Promise.reject(new AppError('SHUTTING_DOWN'))
     return new Promise<T>((resolve, reject) => {
       waiting.push({ op, resolve, reject })
       counts.waiting = waiting.length
@@ -111,6 +115,7 @@ export function startWriter(options: WriterOptions): Writer {
     for (const item of [...flying.flat(), ...waiting]) item.reject(dead)
     flying.length = 0
     waiting = []
+    drained?.()
     options.onFatal(error)
   }
   thread.on('error', die)
@@ -131,16 +136,18 @@ export function startWriter(options: WriterOptions): Writer {
     retryNow: (deliveries, now): Promise<readonly LaneId[]> =>
       enqueue({ kind: 'retry-now', deliveries, now }),
     write: (changes) => enqueue({ kind: 'write', statements: changes.map(toStatement) }),
-    async close() {
-      if (dead !== undefined) return
-      if (flying.length > 0 || waiting.length > 0)
-        await new Promise<void>((resolve) => (drained = resolve))
-      dead = new AppError('SHUTTING_DOWN')
-      const ended = new Promise((resolve) => thread.once('exit', resolve))
-      const message: ThreadMessage = { close: true }
-      thread.postMessage(message)
-      await ended
-    },
+    close: () => (closing ??= shutDown()),
+  }
+
+  async function shutDown(): Promise<void> {
+    if (flying.length > 0 || waiting.length > 0)
+      await new Promise<void>((resolve) => (drained = resolve))
+    if (dead !== undefined) return
+    dead = new AppError('SHUTTING_DOWN')
+    const ended = new Promise((resolve) => thread.once('exit', resolve))
+    const message: ThreadMessage = { close: true }
+    thread.postMessage(message)
+    await ended
   }
 }
 

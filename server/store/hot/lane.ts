@@ -30,11 +30,11 @@ export function makeLaneOps(db: Database.Database, events: EventLog): LaneOps {
     'update lanes set owner = null, owned_until = 0, pace = ? where id = ? and owner = ?',
   )
   const orphans = db.prepare<
-    [number],
+    [number, string],
     { id: number; message_id: number; tenant_id: number; attempts: number; changed_at: number }
   >(
     `select id, message_id, tenant_id, attempts, changed_at from deliveries indexed by deliveries_leased
-     where lane_id = ? and state = 'leased'`,
+     where lane_id = ? and state = 'leased' and lease is not ?`,
   )
   const giveBack = db.prepare(
     `update deliveries set state = 'deferred', reason = 'in-doubt', lease = null, next_at = ?, changed_at = ?
@@ -46,8 +46,8 @@ export function makeLaneOps(db: Database.Database, events: EventLog): LaneOps {
   )
 
   /** Whoever held these is gone: they are due again, and the log must say that they may arrive twice. */
-  function recoverOrphans(lane: LaneId, now: number): DeliveryId[] {
-    return orphans.all(lane).map((row) => {
+  function recoverOrphans(lane: LaneId, token: string, now: number): DeliveryId[] {
+    return orphans.all(lane, token).map((row) => {
       giveBack.run(now, now, row.id)
       recordDoubt.run(row.id, row.attempts, row.changed_at, now, lane)
       events.add(
@@ -75,7 +75,7 @@ export function makeLaneOps(db: Database.Database, events: EventLog): LaneOps {
           because: row.suspended_because ?? 'no reason was given',
         }
       own.run(token, ownedUntil, lane)
-      return { kind: 'claimed', pace: row.pace, inDoubt: recoverOrphans(lane, now) }
+      return { kind: 'claimed', pace: row.pace, inDoubt: recoverOrphans(lane, token, now) }
     },
     extend: (lane, token, ownedUntil, pace) =>
       extend.run(ownedUntil, pace, lane, token).changes === 1,

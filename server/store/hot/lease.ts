@@ -31,9 +31,6 @@ interface DueRow {
   copies: number
 }
 
-/** Tenants looked at in one lease; more wait for the next one, which starts after the last served. */
-const MAX_GROUPS = 256
-
 export function makeLease(db: Database.Database, lanes: LaneOps): (request: LeaseRequest) => Lease {
   // A loose index scan: one seek per (stream, tenant) instead of reading every waiting row.
   const nextGroup = db.prepare<[number, number, number], Group>(
@@ -60,28 +57,29 @@ export function makeLease(db: Database.Database, lanes: LaneOps): (request: Leas
   /** Per lane and stream, the tenant served last: the next lease starts behind it. */
   const lastServed = new Map<string, number>()
 
-  function groupsOf(lane: number): Group[] {
-    const groups: Group[] = []
-    let group = nextGroup.get(lane, -1, -1)
-    while (group !== undefined && groups.length < MAX_GROUPS) {
-      groups.push(group)
-      group = nextGroup.get(lane, group.priority, group.tenant_id)
+  /**
+   * The tenants of a stream, beginning behind the one served last and going round once. Lazy: each step is a seek, and
+   * a lease that is full asks for no more.
+   */
+  function* turnsOf(lane: number, priority: number): Generator<Group> {
+    const after = lastServed.get(`${lane}/${priority}`) ?? -1
+    let group = nextGroup.get(lane, priority, after)
+    while (group?.priority === priority) {
+      yield group
+      group = nextGroup.get(lane, priority, group.tenant_id)
     }
-    return groups
+    group = nextGroup.get(lane, priority, -1)
+    while (group?.priority === priority && group.tenant_id <= after) {
+      yield group
+      if (group.tenant_id === after) return
+      group = nextGroup.get(lane, priority, group.tenant_id)
+    }
   }
 
   /** Equal turns: each round offers every tenant the same share of what is left of the limit. */
   function takeFair(request: LeaseRequest, groups: readonly Group[], limit: number): DueRow[] {
-    const first = groups[0]
-    if (first === undefined) return []
-    const cursorKey = `${request.lane}/${first.priority}`
-    const after = lastServed.get(cursorKey) ?? -1
-    const turn = [
-      ...groups.filter((group) => group.tenant_id > after),
-      ...groups.filter((group) => group.tenant_id <= after),
-    ]
     const taken: DueRow[] = []
-    let waiting = turn
+    let waiting = groups
     while (waiting.length > 0 && taken.length < limit) {
       const share = Math.max(1, Math.floor((limit - taken.length) / waiting.length))
       const hungry: Group[] = []
@@ -91,7 +89,7 @@ export function makeLease(db: Database.Database, lanes: LaneOps): (request: Leas
         const rows = due.all(request.lane, group.priority, group.tenant_id, request.now, room)
         for (const row of rows) take.run(request.token, request.now, row.id)
         taken.push(...rows)
-        if (rows.length > 0) lastServed.set(cursorKey, group.tenant_id)
+        if (rows.length > 0) lastServed.set(`${request.lane}/${group.priority}`, group.tenant_id)
         if (rows.length === room) hungry.push(group)
       }
       waiting = hungry
@@ -99,24 +97,44 @@ export function makeLease(db: Database.Database, lanes: LaneOps): (request: Leas
     return taken
   }
 
+  /** One stream's part of a lease, and when the earliest of what stays behind is due. */
+  function leaseStream(
+    request: LeaseRequest,
+    priority: number,
+    limit: number,
+  ): { rows: DueRow[]; nextDueAt: number } {
+    const ready: Group[] = []
+    let nextDueAt = Infinity
+    for (const group of turnsOf(request.lane, priority)) {
+      if (group.next_at <= request.now && ready.length < limit) ready.push(group)
+      else nextDueAt = Math.min(nextDueAt, group.next_at)
+      // Somebody due has to wait for the next lease: when the others are due no longer matters.
+      if (nextDueAt <= request.now) break
+    }
+    const rows = takeFair(request, ready, limit)
+    for (const group of ready) {
+      const row = earliest.get(request.lane, priority, group.tenant_id)
+      if (row !== undefined) nextDueAt = Math.min(nextDueAt, row.next_at)
+    }
+    return { rows, nextDueAt }
+  }
+
   return (request) => {
     if (!lanes.extend(request.lane, request.token, request.ownedUntil, request.pace))
       throw new AppError('LEASE_LOST')
-    const groups = groupsOf(request.lane)
     const taken: DueRow[] = []
-    for (const priority of new Set(groups.map((group) => group.priority))) {
-      const ready = groups.filter(
-        (group) => group.priority === priority && group.next_at <= request.now,
-      )
-      taken.push(...takeFair(request, ready, request.limit - taken.length))
+    let nextDueAt = Infinity
+    let stream = nextGroup.get(request.lane, -1, -1)
+    while (stream !== undefined) {
+      const part = leaseStream(request, stream.priority, request.limit - taken.length)
+      taken.push(...part.rows)
+      nextDueAt = Math.min(nextDueAt, part.nextDueAt)
+      stream = nextGroup.get(request.lane, stream.priority, Number.MAX_SAFE_INTEGER)
     }
-    let nextDueAt: number | undefined
-    for (const group of groups) {
-      const row = earliest.get(request.lane, group.priority, group.tenant_id)
-      if (row !== undefined && (nextDueAt === undefined || row.next_at < nextDueAt))
-        nextDueAt = row.next_at
+    return {
+      deliveries: taken.map(toLeased),
+      nextDueAt: nextDueAt === Infinity ? undefined : nextDueAt,
     }
-    return { deliveries: taken.map(toLeased), nextDueAt }
   }
 }
 

@@ -79,7 +79,15 @@ export function makeSettle(db: Database.Database, events: EventLog): SettleOps {
     )
   }
 
+  function mayMove(token: string | undefined, { delivery, to }: Settlement): boolean {
+    if (token !== undefined) return canMove('leased', to)
+    // The router tries without a lease, so a delivery may also stay in the state it is in.
+    const state = read.get(delivery)?.state
+    return state !== undefined && to !== 'leased' && (state === to || canMove(state, to))
+  }
+
   function settleOne(token: string | undefined, item: Settlement, now: number): boolean {
+    if (!mayMove(token, item)) return false
     // Nothing tried, nothing counted: the attempt that the lease announced did not take place.
     const attempts = item.outcome === undefined ? item.attempt - 1 : item.attempt
     const values = [

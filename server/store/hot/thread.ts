@@ -1,15 +1,14 @@
 /**
  * The writer thread: the one owner of hot writes. Each batch is one transaction and one fsync; its callers are
- * answered after it. When an operation fails the batch is undone and each operation runs alone, so that the
- * failure stays with its caller.
+ * answered after it. When an operation fails the batch is undone and runs again with a savepoint around each
+ * operation, so that the failure stays with its caller.
  */
 import { parentPort, workerData } from 'node:worker_threads'
-import { AppError } from '../../core/errors.ts'
-import type { ErrorCode } from '../../core/errors.ts'
 import type { NewMessage } from '../../core/work.ts'
 import { makeAccept } from './accept.ts'
 import { openDatabase } from './database.ts'
 import { makeEventLog } from './events.ts'
+import { failure, isStoreFault } from './failure.ts'
 import { makeLaneOps } from './lane.ts'
 import { makeLease } from './lease.ts'
 import type { Batch, BatchResult, Op, OpResult, PackedMessage, ThreadMessage } from './protocol.ts'
@@ -36,6 +35,9 @@ const write = makeWrite(db)
 const begin = db.prepare('begin immediate')
 const commit = db.prepare('commit')
 const rollback = db.prepare('rollback')
+const savepoint = db.prepare('savepoint op')
+const undo = db.prepare('rollback to op')
+const release = db.prepare('release op')
 
 function unpack(message: PackedMessage, bodies: ArrayBuffer): NewMessage {
   const { body } = message
@@ -70,33 +72,13 @@ function run(op: Op, batch: Batch): unknown {
   }
 }
 
-function failure(error: unknown): OpResult {
-  if (error instanceof AppError)
-    return { ok: false, code: error.code, detail: error.detail ?? error.message }
-  const sqlite = error instanceof Error && 'code' in error ? String(error.code) : ''
-  const code: ErrorCode =
-    sqlite === 'SQLITE_FULL'
-      ? 'STORE_FULL'
-      : sqlite.startsWith('SQLITE_CONSTRAINT_UNIQUE') ||
-          sqlite.startsWith('SQLITE_CONSTRAINT_PRIMARYKEY')
-        ? 'NAME_TAKEN'
-        : sqlite.startsWith('SQLITE_')
-          ? 'STORE_UNAVAILABLE'
-          : 'INTERNAL'
-  return {
-    ok: false,
-    code,
-    detail: error instanceof Error ? `${sqlite} ${error.message}` : String(error),
-  }
-}
-
 /** Throws when any operation or the commit fails; then nothing of it was kept. */
-function transact(ops: readonly Op[], batch: Batch): OpResult[] {
+function transact(batch: Batch, perform: (op: Op, batch: Batch) => OpResult): OpResult[] {
   begin.run()
   try {
     events.begin(batch.now)
     accept.begin(batch.now)
-    const results = ops.map((op): OpResult => ({ ok: true, value: run(op, batch) }))
+    const results = batch.ops.map((op) => perform(op, batch))
     commit.run()
     return results
   } catch (error) {
@@ -105,20 +87,35 @@ function transact(ops: readonly Op[], batch: Batch): OpResult[] {
   }
 }
 
-function alone(op: Op, batch: Batch): OpResult {
+const plain = (op: Op, batch: Batch): OpResult => ({ ok: true, value: run(op, batch) })
+
+/** A failing operation is undone alone, and the transaction goes on. */
+function guarded(op: Op, batch: Batch): OpResult {
+  savepoint.run()
   try {
-    return transact([op], batch)[0]!
+    const result = plain(op, batch)
+    release.run()
+    return result
   } catch (error) {
+    // SQLite undoes the whole transaction by itself when the disk is full or broken.
+    if (isStoreFault(error) || !db.inTransaction) throw error
+    undo.run()
+    release.run()
     return failure(error)
   }
 }
 
+/** Savepoints cost as much as small operations themselves, so they are only set once something has failed. */
 function perform(batch: Batch): BatchResult {
   try {
-    return { results: transact(batch.ops, batch) }
+    return { results: transact(batch, plain) }
   } catch (error) {
-    if (batch.ops.length === 1) return { results: [failure(error)] }
-    return { results: batch.ops.map((op) => alone(op, batch)) }
+    if (isStoreFault(error)) return { results: batch.ops.map(() => failure(error)) }
+  }
+  try {
+    return { results: transact(batch, guarded) }
+  } catch (error) {
+    return { results: batch.ops.map(() => failure(error)) }
   }
 }
 
