@@ -131,6 +131,7 @@ export interface BodiesTable {
   bytes: Uint8Array
 }
 export interface MessageTagsTable {
+  tenant_id: number
   tag: string
   message_id: number
 }

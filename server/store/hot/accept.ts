@@ -32,7 +32,9 @@ export function makeAccept(db: Database.Database, events: EventLog): AcceptOp {
      values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   )
   const insertBody = db.prepare('insert into bodies (message_id, bytes) values (?, ?)')
-  const insertTag = db.prepare('insert or ignore into message_tags (tag, message_id) values (?, ?)')
+  const insertTag = db.prepare(
+    'insert or ignore into message_tags (tenant_id, tag, message_id) values (?, ?, ?)',
+  )
   const insertDelivery = db.prepare(
     `insert into deliveries (id, message_id, tenant_id, priority, recipient, domain, state, reason, lane_id,
        next_at, expires_at, attempts, changed_at)
@@ -129,7 +131,7 @@ export function makeAccept(db: Database.Database, events: EventLog): AcceptOp {
       spool?.spool ?? null,
     )
     if (spool === undefined) insertBody.run(id, body)
-    for (const tag of message.tags) insertTag.run(tag, id)
+    for (const tag of message.tags) insertTag.run(message.tenant, tag, id)
     return {
       id,
       deliveries: message.recipients.map((recipient) => keepDelivery(message, id, recipient, now)),

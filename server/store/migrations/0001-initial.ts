@@ -78,7 +78,8 @@ export const initial: MigrationSpec = {
     `create index messages_spool on messages (spool) where spool is not null`,
     `create table bodies (message_id integer primary key, bytes blob not null) strict`,
     `create table message_tags (
-       tag text not null, message_id integer not null, primary key (tag, message_id)
+       tenant_id integer not null, tag text not null, message_id integer not null,
+       primary key (tenant_id, tag, message_id)
      ) strict, without rowid`,
 
     `create table deliveries (
@@ -93,7 +94,8 @@ export const initial: MigrationSpec = {
     // What a lane leases from: stream first, then tenant by tenant, then by due time.
     `create index deliveries_queue on deliveries (lane_id, priority, tenant_id, next_at)
        where state in ('queued', 'deferred')`,
-    `create index deliveries_unrouted on deliveries (domain, next_at)
+    // By id, since the router pages through a domain; next_at comes along for "when is the next due".
+    `create index deliveries_unrouted on deliveries (domain, id, next_at)
        where lane_id is null and state in ('queued', 'deferred')`,
     `create index deliveries_leased on deliveries (lane_id) where state = 'leased'`,
     // Listing by state: only what is rare. 'delivered' is dense, so lists of it scan the primary key.

@@ -19,9 +19,12 @@ export async function listEvents(
   page: { after: number | undefined; since: number | undefined; limit: number },
 ): Promise<Page<FeedEvent>> {
   const after = page.after ?? (page.since === undefined ? 0 : firstIdAt(page.since) - 1)
-  const scan = sql<EventsTable>`(select * from events where id > ${after} order by id limit ${SCAN_ROWS})`
+  // Fixed first: what is committed between the two reads below must not slip behind the cursor.
+  const newest = await sql<{ id: number | null }>`select max(id) as id from events`.execute(read)
+  const until = newest.rows[0]?.id ?? 0
+  const looked = sql`select * from events where id > ${after} and id <= ${until} order by id limit ${SCAN_ROWS}`
   const items = await read
-    .selectFrom(scan.as('e'))
+    .selectFrom(sql<EventsTable>`(${looked})`.as('e'))
     .leftJoin('deliveries as d', 'd.id', 'e.delivery_id')
     .selectAll('e')
     .select('d.recipient')
@@ -29,8 +32,7 @@ export async function listEvents(
     .limit(page.limit)
     .execute()
   if (items.length === page.limit) return { items, next: items.at(-1)?.id }
-  const { rows } = await sql<{ id: number | null }>`select max(id) as id from
-    (select id from events where id > ${after} order by id limit ${SCAN_ROWS})`.execute(read)
+  const last = await sql<{ id: number | null }>`select max(id) as id from (${looked})`.execute(read)
   // A feed has no end: the cursor of an exhausted page is where to ask again.
-  return { items, next: rows[0]?.id ?? (after > 0 ? after : undefined) }
+  return { items, next: last.rows[0]?.id ?? (after > 0 ? after : undefined) }
 }
