@@ -3,15 +3,19 @@
  * key, and a manifest. Restoring checks all of it before it touches the data directory.
  */
 import {
+  closeSync,
   copyFileSync,
   existsSync,
+  fsyncSync,
   mkdirSync,
+  openSync,
   readFileSync,
   readdirSync,
   renameSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { AppError } from '../core/errors.ts'
 import type { Clock } from '../core/ports.ts'
 import { databaseFile } from '../store/open.ts'
@@ -32,32 +36,64 @@ export function makeBackup(dataDir: string, target: string, clock: Clock): Backu
   const stamp = new Date(clock.now()).toISOString().replaceAll(/[:.]/g, '-')
   const folder = join(target, `posthorn-${stamp}`)
   mkdirSync(join(folder, SPOOL), { recursive: true, mode: 0o700 })
+  // Files before the database: what retention removes in between is no longer named by any row, and what comes in
+  // between is too young for it.
+  const early = new Set(readdirSync(join(dataDir, SPOOL)).filter((name) => tryCopy(name)))
   copyDatabase(databaseFile(dataDir), databaseFile(folder))
   const facts = inspectDatabase(databaseFile(folder))
   for (const name of facts.spool)
-    copyFileSync(join(dataDir, SPOOL, name), join(folder, SPOOL, name))
-  copyFileSync(join(dataDir, KEY), join(folder, KEY))
+    if (!early.delete(name)) copyDurably(join(dataDir, SPOOL, name), join(folder, SPOOL, name))
+  for (const name of early) rmSync(join(folder, SPOOL, name))
+  copyDurably(join(dataDir, KEY), join(folder, KEY))
   const report = reportOf(folder, facts)
   // Last: a folder without it is a backup that was cut off.
-  writeFileSync(join(folder, MANIFEST), `${JSON.stringify(report, null, 2)}\n`, { mode: 0o600 })
+  writeFileSync(join(folder, MANIFEST), `${JSON.stringify(report, null, 2)}\n`, {
+    mode: 0o600,
+    flush: true,
+  })
+  for (const path of [join(folder, SPOOL), folder]) sync(path)
   return report
+
+  function tryCopy(name: string): boolean {
+    try {
+      copyDurably(join(dataDir, SPOOL, name), join(folder, SPOOL, name))
+      return true
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return false
+      throw error
+    }
+  }
 }
 
 /** What a backup holds; throws CONFIG_INVALID when it is not whole. */
 export function inspectBackup(folder: string): BackupReport {
+  const broken = (why: string, cause?: unknown): AppError =>
+    new AppError('CONFIG_INVALID', { public: why, cause })
   if (!existsSync(join(folder, MANIFEST)))
-    throw new AppError('CONFIG_INVALID', {
-      public: `${folder} has no ${MANIFEST}: it is no backup, or one that was cut off.`,
-    })
-  const facts = inspectDatabase(databaseFile(folder))
+    throw broken(`${folder} has no ${MANIFEST}: it is no backup, or one that was cut off.`)
+  const facts = attempt(
+    () => inspectDatabase(databaseFile(folder)),
+    (cause) => broken(`The database in ${folder} is missing or damaged.`, cause),
+  )
   const missing = facts.spool.filter((name) => !existsSync(join(folder, SPOOL, name)))
   if (missing.length > 0)
-    throw new AppError('CONFIG_INVALID', {
-      public: `${missing.length} spool files are missing from ${folder}, ${missing[0] ?? ''} among them.`,
-    })
-  if (readFileSync(join(folder, KEY), 'utf8').trim().length !== 64)
-    throw new AppError('CONFIG_INVALID', { public: `${folder} holds no usable master key.` })
+    throw broken(
+      `${missing.length} spool files are missing from ${folder}, ${missing[0] ?? ''} among them.`,
+    )
+  const key = attempt(
+    () => readFileSync(join(folder, KEY), 'utf8').trim(),
+    (cause) => broken(`${folder} holds no master key.`, cause),
+  )
+  if (key.length !== 64) throw broken(`${folder} holds no usable master key.`)
   return reportOf(folder, facts)
+}
+
+function attempt<T>(work: () => T, explain: (cause: unknown) => AppError): T {
+  try {
+    return work()
+  } catch (cause) {
+    throw explain(cause)
+  }
 }
 
 /**
@@ -79,10 +115,29 @@ export function restoreBackup(
   }
   mkdirSync(join(dataDir, SPOOL), { recursive: true, mode: 0o700 })
   for (const name of readdirSync(join(folder, SPOOL)))
-    copyFileSync(join(folder, SPOOL, name), join(dataDir, SPOOL, basename(name)))
-  copyFileSync(join(folder, KEY), join(dataDir, KEY))
-  copyFileSync(databaseFile(folder), databaseFile(dataDir))
+    copyDurably(join(folder, SPOOL, name), join(dataDir, SPOOL, name))
+  copyDurably(join(folder, KEY), join(dataDir, KEY))
+  // Last and by renaming: a restore that is cut off leaves no database that a server would start on.
+  const draft = `${databaseFile(dataDir)}.restoring`
+  copyDurably(databaseFile(folder), draft)
+  renameSync(draft, databaseFile(dataDir))
+  for (const path of [join(dataDir, SPOOL), dataDir]) sync(path)
   return report
+}
+
+/** A backup that is reported is on the disk, not only in its cache. */
+function copyDurably(from: string, to: string): void {
+  copyFileSync(from, to)
+  sync(to)
+}
+
+function sync(path: string): void {
+  const handle = openSync(path, 'r')
+  try {
+    fsyncSync(handle)
+  } finally {
+    closeSync(handle)
+  }
 }
 
 const reportOf = (folder: string, facts: SnapshotFacts): BackupReport => ({

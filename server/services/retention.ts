@@ -5,7 +5,8 @@
 import type { Clock, Log, Timer } from '../core/ports.ts'
 import type { Bodies } from '../store/body.ts'
 import type { Store } from '../store/open.ts'
-import { STEP_ROWS, finishedSpools, forgetSpools, retentionSteps } from '../store/retention.ts'
+import { finishedSpools, forgetSpools, retentionSteps } from '../store/retention.ts'
+import type { RetentionStep } from '../store/retention.ts'
 
 export interface RetentionSettings {
   readonly bodiesMs: number
@@ -34,23 +35,37 @@ export function makeRetention(deps: {
   settings: RetentionSettings
 }): Retention {
   const { store, clock, settings } = deps
-  let stopped = true
+  /** A round of millions ends at its next step. */
+  let stopping = false
   let timer: Timer | undefined
   let round: Promise<unknown> = Promise.resolve()
 
-  /** Spool files go first: a row without its file is found and told, a file without its row is swept. */
+  /** Rows go first: a file without its row is swept, a row without its file would be a body that cannot be had. */
   async function forgetSpooled(before: number): Promise<number> {
     let total = 0
-    for (;;) {
+    while (!stopping) {
       const rows = await finishedSpools(store, before)
-      if (rows.length === 0) return total
-      for (const row of rows) await deps.bodies.unspool(row.spool)
+      if (rows.length === 0) break
       await forgetSpools(
         store,
         rows.map((row) => row.id),
       )
+      for (const row of rows) await deps.bodies.unspool(row.spool)
       total += rows.length
+      await clock.sleep(PAUSE_MS)
     }
+    return total
+  }
+
+  async function repeat(step: RetentionStep): Promise<number> {
+    let total = 0
+    while (!stopping) {
+      const removed = await step()
+      if (removed === 0) break
+      total += removed
+      await clock.sleep(PAUSE_MS)
+    }
+    return total
   }
 
   async function runOnce(): Promise<number> {
@@ -62,14 +77,7 @@ export function makeRetention(deps: {
       idempotency: now - settings.idempotencyMs,
     }
     let total = await forgetSpooled(cutoffs.bodies)
-    for (const step of retentionSteps(store, cutoffs)) {
-      let removed = STEP_ROWS
-      while (removed === STEP_ROWS) {
-        removed = await step()
-        total += removed
-        if (removed === STEP_ROWS) await clock.sleep(PAUSE_MS)
-      }
-    }
+    for (const step of retentionSteps(store, cutoffs)) total += await repeat(step)
     const orphans = await deps.bodies.sweep(now - ORPHAN_AGE_MS)
     if (total + orphans.length > 0)
       deps.log.info({ rows: total, files: orphans.length }, 'retention removed what is over')
@@ -77,7 +85,7 @@ export function makeRetention(deps: {
   }
 
   function again(): void {
-    if (stopped) return
+    if (stopping) return
     timer = clock.after(EVERY_MS, () => {
       round = runOnce().then(again, (error: unknown) => {
         deps.log.error({ err: error }, 'retention failed')
@@ -89,11 +97,11 @@ export function makeRetention(deps: {
   return {
     runOnce,
     start() {
-      stopped = false
+      stopping = false
       again()
     },
     async stop() {
-      stopped = true
+      stopping = true
       timer?.cancel()
       await round
     },

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { open, readFile, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { AppError } from '../core/errors.ts'
 import type { MessageId } from '../core/ids.ts'
 import type { Store } from './open.ts'
 
@@ -46,18 +47,14 @@ export function openBodies(store: Store, options: { dataDir: string; cacheBytes:
     remember,
     async spool(raw) {
       const name = `${randomUUID()}.eml`
-      const file = await open(join(folder, name), 'wx', 0o600)
+      const path = join(folder, name)
       try {
-        await file.writeFile(raw)
-        await file.sync()
-      } finally {
-        await file.close()
-      }
-      const directory = await open(folder, 'r')
-      try {
-        await directory.sync()
-      } finally {
-        await directory.close()
+        await writeDurably(folder, path, raw)
+      } catch (error) {
+        // A part of a file would only take up the room that is missing.
+        await rm(path, { force: true })
+        if (isCode(error, 'ENOSPC')) throw new AppError('STORE_FULL', { cause: error })
+        throw error
       }
       return { spool: name, size: raw.length }
     },
@@ -72,9 +69,12 @@ export function openBodies(store: Store, options: { dataDir: string; cacheBytes:
     async sweep(olderThan) {
       const removed: string[] = []
       for (const name of await readdir(folder)) {
-        const { mtimeMs } = await stat(join(folder, name))
-        if (mtimeMs >= olderThan || isNamed.get(name) !== undefined) continue
-        await rm(join(folder, name), { force: true })
+        const path = join(folder, name)
+        // It may have gone since the folder was read: its message was refused, or is over.
+        const facts = await stat(path).catch(() => undefined)
+        if (facts === undefined || facts.mtimeMs >= olderThan) continue
+        if (isNamed.get(name) !== undefined) continue
+        await rm(path, { force: true })
         removed.push(name)
       }
       return removed
@@ -82,11 +82,31 @@ export function openBodies(store: Store, options: { dataDir: string; cacheBytes:
   }
 }
 
+/** The bytes first, then the folder that names them: only then may a row say where they are. */
+async function writeDurably(folder: string, path: string, raw: Buffer): Promise<void> {
+  const file = await open(path, 'wx', 0o600)
+  try {
+    await file.writeFile(raw)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  const directory = await open(folder, 'r')
+  try {
+    await directory.sync()
+  } finally {
+    await directory.close()
+  }
+}
+
+const isCode = (error: unknown, code: string): boolean =>
+  error instanceof Error && 'code' in error && error.code === code
+
 async function readSpool(folder: string, name: string): Promise<Buffer | undefined> {
   try {
     return await readFile(join(folder, name))
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    if (isCode(error, 'ENOENT')) return undefined
     throw error
   }
 }

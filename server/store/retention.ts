@@ -6,6 +6,7 @@ import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
 import { firstIdAt } from '../core/ids.ts'
 import type { Store } from './open.ts'
+import { stringsOf } from './read/messages.ts'
 
 /** Rows a step removes at most. */
 export const STEP_ROWS = 500
@@ -18,7 +19,7 @@ export interface Cutoffs {
   readonly idempotency: number
 }
 
-/** Removes up to STEP_ROWS rows; resolves with how many went. Fewer means that nothing is left. */
+/** Removes up to STEP_ROWS rows; resolves with how many went, 0 when nothing is left. */
 export type RetentionStep = () => Promise<number>
 
 /** In the order in which they must run: a message goes after all that names it. */
@@ -35,24 +36,47 @@ export function retentionSteps(store: Store, cutoffs: Cutoffs): RetentionStep[] 
   return [
     step(sql`delete from bodies where message_id in (
       select message_id from bodies where message_id < ${bodies}
-        and not ${isUnfinished(sql`bodies.message_id`)} limit ${STEP_ROWS})`),
+        and not ${isUnfinished(sql`message_id = bodies.message_id`)} limit ${STEP_ROWS})`),
     step(sql`delete from attempts where (delivery_id, number) in (
-      select delivery_id, number from attempts where delivery_id < ${deliveries} limit ${STEP_ROWS})`),
+      select delivery_id, number from attempts where delivery_id < ${deliveries}
+        and not ${isUnfinished(sql`id = attempts.delivery_id`)} limit ${STEP_ROWS})`),
     step(sql`delete from deliveries where id in (
-      select id from deliveries where id < ${deliveries}
-        and state not in ('queued', 'leased', 'deferred', 'held') limit ${STEP_ROWS})`),
-    step(sql`delete from message_tags where (tag, message_id) in (
-      select tag, message_id from message_tags join messages on messages.id = message_id
-      where message_id < ${deliveries} and not ${hasDelivery} limit ${STEP_ROWS})`),
-    step(sql`delete from messages where id in (
-      select id from messages where id < ${deliveries} and spool is null and not ${hasDelivery}
+      select id from deliveries where id < ${deliveries} and state not in (${UNFINISHED})
       limit ${STEP_ROWS})`),
+    () => forgetMessages(store, deliveries),
     step(sql`delete from events where id in (
-      select id from events where id < ${events} limit ${STEP_ROWS})`),
+      select id from events where id < ${events}
+        and not ${isUnfinished(sql`id = events.delivery_id`)} limit ${STEP_ROWS})`),
     step(sql`delete from idempotency where (tenant_id, key) in (
       select tenant_id, key from idempotency indexed by idempotency_age
       where created_at < ${cutoffs.idempotency} limit ${STEP_ROWS})`),
   ]
+}
+
+/** Messages without deliveries, with their tags: which tags is read from the message, so no index on them is needed. */
+async function forgetMessages(store: Store, before: number): Promise<number> {
+  const { rows } = await sql<{ id: number; tenant_id: number; tags: string | null }>`
+    select id, tenant_id, tags from messages where id < ${before} and spool is null
+      and not exists (select 1 from deliveries where message_id = messages.id)
+    order by id limit ${STEP_ROWS}`.execute(store.read)
+  const ids: number[] = []
+  const tags: (readonly [number, string, number])[] = []
+  for (const row of rows) {
+    const own = stringsOf(row.tags).map((tag) => [row.tenant_id, tag, row.id] as const)
+    if (ids.length > 0 && ids.length + tags.length + own.length >= STEP_ROWS) break
+    ids.push(row.id)
+    tags.push(...own)
+  }
+  if (ids.length === 0) return 0
+  const forgetTags = sql`delete from message_tags where (tenant_id, tag, message_id) in (
+    select value ->> 0, value ->> 1, value ->> 2 from json_each(${JSON.stringify(tags)}))`
+  const forgetRows = sql`delete from messages where id in (
+    select value from json_each(${JSON.stringify(ids)}))`
+  const results = await store.writer.write([
+    { query: forgetTags.compile(store.build) },
+    { query: forgetRows.compile(store.build) },
+  ])
+  return results.reduce((sum, { changes }) => sum + changes, 0)
 }
 
 /** Up to STEP_ROWS finished messages older than `before` whose body is a spool file. */
@@ -62,12 +86,13 @@ export async function finishedSpools(
 ): Promise<{ id: number; spool: string }[]> {
   const { rows } = await sql<{ id: number; spool: string }>`
     select id, spool from messages indexed by messages_spool
-    where spool is not null and id < ${firstIdAt(before)} and not ${isUnfinished(sql`messages.id`)}
+    where spool is not null and id < ${firstIdAt(before)}
+      and not ${isUnfinished(sql`message_id = messages.id`)}
     limit ${STEP_ROWS}`.execute(store.read)
   return rows
 }
 
-/** The files are gone: the rows forget their names. */
+/** The rows forget their files, which may then go. */
 export async function forgetSpools(store: Store, messages: readonly number[]): Promise<void> {
   const query = store.build
     .updateTable('messages')
@@ -77,9 +102,8 @@ export async function forgetSpools(store: Store, messages: readonly number[]): P
   await store.writer.write([{ query }])
 }
 
-/** Some delivery of the message has not ended. */
-const isUnfinished = (message: RawBuilder<unknown>): RawBuilder<unknown> =>
-  sql`exists (select 1 from deliveries where message_id = ${message}
-    and state in ('queued', 'leased', 'deferred', 'held'))`
+const UNFINISHED = sql`'queued', 'leased', 'deferred', 'held'`
 
-const hasDelivery = sql`exists (select 1 from deliveries where message_id = messages.id)`
+/** Some delivery that fits has not ended. */
+const isUnfinished = (which: RawBuilder<unknown>): RawBuilder<unknown> =>
+  sql`exists (select 1 from deliveries where ${which} and state in (${UNFINISHED}))`
