@@ -36,11 +36,13 @@ export function makeLaneWorker(deps: {
       if (lane === undefined) return undefined
       const run = runLane(lane, context, deps.lane)
       running.set(lane.id, run)
+      let next: number | undefined
       try {
-        return await run.finished
+        next = await run.finished
       } finally {
         running.delete(lane.id)
       }
+      return run.isPoked ? deps.clock.now() : next
     },
   }
 }

@@ -58,13 +58,21 @@ const UNLIMITED = { messages: Infinity, perMs: 1_000 }
 export interface LaneRun {
   /** Something became due. */
   poke(): void
+  /** A poke that no lease has answered: it came while the run was ending. */
+  readonly isPoked: boolean
   /** Resolves with when to be woken again. */
   readonly finished: Promise<number | undefined>
 }
 
 export function runLane(lane: LaneRecord, context: JobContext, deps: LaneDeps): LaneRun {
   const run = new Run(lane, context, deps)
-  return { poke: run.poke, finished: run.run() }
+  return {
+    poke: run.poke,
+    get isPoked() {
+      return run.isPoked
+    },
+    finished: run.run(),
+  }
 }
 
 class Run {
@@ -89,7 +97,10 @@ class Run {
   /** A host refused more connections than these for now. */
   #cap = { connections: Infinity, until: 0 }
   readonly #dead = makeDeadHosts()
+  /** Of what waits, as the last lease saw it. */
   #nextDueAt: number | undefined
+  /** Of what was put off since that lease was asked for. */
+  #retryAt: number | undefined
 
   constructor(lane: LaneRecord, context: JobContext, deps: LaneDeps) {
     this.#lane = lane
@@ -99,6 +110,10 @@ class Run {
     this.#bell = makeBell(deps.clock)
     this.#hosts = deps.hostsOf(lane)
     this.#limits = deps.limitsOf(lane)
+  }
+
+  get isPoked(): boolean {
+    return this.#poked
   }
 
   readonly poke = (): void => {
@@ -111,6 +126,8 @@ class Run {
     const lane = this.#lane.id
     const now = clock.now()
     const claim = await writer.claim({ lane, token: this.#token, now, ownedUntil: now + OWN_MS })
+    // Whatever came meanwhile waits for the same moment.
+    if (claim.kind !== 'claimed') this.#poked = false
     switch (claim.kind) {
       case 'unknown':
         return undefined
@@ -129,7 +146,7 @@ class Run {
       this.#context.signal.removeEventListener('abort', this.poke)
       await this.#end()
     }
-    return this.#lost ? clock.now() + HEARTBEAT_MS : this.#nextDueAt
+    return this.#lost ? clock.now() + HEARTBEAT_MS : this.#dueAt()
   }
 
   #tellDoubts(inDoubt: readonly number[]): void {
@@ -148,15 +165,15 @@ class Run {
       const now = clock.now()
       this.#limits = this.#deps.limitsOf(this.#lane)
       let wakeIn = HEARTBEAT_MS
-      const isWanted = this.#poked || (this.#nextDueAt !== undefined && this.#nextDueAt <= now)
+      const isWanted = this.#poked || (this.#dueAt() ?? Infinity) <= now
       const hasRoom = this.#hand.size < this.#target() / 2
       if (now - extendedAt >= HEARTBEAT_MS || (isWanted && hasRoom)) {
         await this.#lease(now)
         extendedAt = now
         this.#hungry = false
       } else this.#hungry = isWanted
-      if (this.#nextDueAt !== undefined && !this.#hungry)
-        wakeIn = Math.min(wakeIn, Math.max(0, this.#nextDueAt - clock.now()))
+      if (!this.#hungry)
+        wakeIn = Math.min(wakeIn, Math.max(0, (this.#dueAt() ?? Infinity) - clock.now()))
       this.#staff()
       if (this.#working > 0 || this.#hand.size > 0) idleSince = clock.now()
       else if (!this.#poked) {
@@ -166,6 +183,11 @@ class Run {
       }
       await this.#bell.wait(wakeIn)
     }
+  }
+
+  #dueAt(): number | undefined {
+    if (this.#retryAt === undefined) return this.#nextDueAt
+    return Math.min(this.#retryAt, this.#nextDueAt ?? Infinity)
   }
 
   #target(): number {
@@ -186,6 +208,9 @@ class Run {
     const want = Math.max(0, this.#target() - this.#hand.size)
     const grant = take(before, this.#limits.rate ?? UNLIMITED, now, want)
     this.#poked = false
+    // What was put off until now is written first, so that the lease sees it.
+    this.#flush()
+    this.#retryAt = undefined
     let lease
     try {
       lease = await this.#deps.writer.lease({
@@ -326,6 +351,8 @@ class Run {
   }
 
   #settle(settlement: Settlement): void {
+    const { nextAt } = settlement
+    if (nextAt !== undefined) this.#retryAt = Math.min(nextAt, this.#retryAt ?? Infinity)
     this.#settlements.push(settlement)
     if (this.#settlements.length === 1) setImmediate(() => this.#flush())
   }
