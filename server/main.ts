@@ -9,7 +9,7 @@ import { realPorts } from './ports.ts'
 import { serveCommand } from './serve.ts'
 import { VERSION } from './version.ts'
 
-const ports = realPorts('warn')
+const ports = realPorts('warn', 'stderr')
 const code = await runCli(process.argv.slice(2), {
   io: {
     out: (text) => process.stdout.write(text),

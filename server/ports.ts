@@ -60,9 +60,13 @@ export const realDialer: Dialer = ({ host, port, localAddress, timeoutMs }) =>
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent'
 
-/** JSON lines on standard output. */
-export function realLog(level: LogLevel): Log {
-  return wrap(pino({ level, base: null, timestamp: pino.stdTimeFunctions.isoTime }))
+/** File descriptors of a process. */
+const STDERR = 2
+
+/** JSON lines: on standard output for a server, on standard error for a command, whose output is its result. */
+export function realLog(level: LogLevel, to: 'stdout' | 'stderr'): Log {
+  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime }
+  return wrap(to === 'stdout' ? pino(options) : pino(options, pino.destination(STDERR)))
 }
 
 const wrap = (log: pino.Logger): Log => ({
@@ -73,9 +77,9 @@ const wrap = (log: pino.Logger): Log => ({
   child: (fields: LogFields) => wrap(log.child(fields)),
 })
 
-export const realPorts = (level: LogLevel): Ports => ({
+export const realPorts = (level: LogLevel, logTo: 'stdout' | 'stderr' = 'stdout'): Ports => ({
   clock: realClock,
   random: realRandom,
-  log: realLog(level),
+  log: realLog(level, logTo),
   dial: realDialer,
 })

@@ -10,7 +10,7 @@ export interface LaneQueue {
   readonly waiting: number
   readonly due: number
   readonly leased: number
-  /** Epoch ms; null: nothing waits. */
+  /** Key of the oldest delivery, which tells its time; null: nothing waits. */
   readonly oldest: number | null
   readonly next_at: number | null
   readonly suspended_until: number
