@@ -4,7 +4,7 @@ import type { ConnectOptions, Connection } from '../../server/delivery/smtp/conn
 import type { SessionTls } from '../../server/delivery/smtp/open-session.ts'
 import type { Mail } from '../../server/delivery/smtp/transaction.ts'
 import type { Outcome } from '../../server/core/outcome.ts'
-import { realClock } from './clock.ts'
+import { realClock } from '../../server/ports.ts'
 import { dial } from './dial.ts'
 import type { Sink } from './sink.ts'
 
