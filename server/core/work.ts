@@ -1,14 +1,7 @@
 /** The hot path's vocabulary: what is accepted, leased and settled. The store keeps it, the lane works on it. */
 import type { DeliveryState, MoveReason } from './delivery.ts'
 import type { EventType } from './event.ts'
-import type {
-  CredentialId,
-  DeliveryId,
-  KeyId,
-  LaneId,
-  MessageId,
-  TenantId,
-} from './ids.ts'
+import type { CredentialId, DeliveryId, KeyId, LaneId, MessageId, TenantId } from './ids.ts'
 import type { Outcome, Verdict } from './outcome.ts'
 
 export type Stream = 'transactional' | 'bulk'

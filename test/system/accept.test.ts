@@ -186,7 +186,9 @@ test('a login over its quota waits for the next hour', async () => {
   await world.submit({ ...mail, to: ['ok2@ok.test'] })
   await expect(world.submit({ ...mail, to: ['ok3@ok.test'] })).rejects.toMatchObject({
     responseCode: 450,
-    response: expect.stringMatching(/^450 4\.7\.1 .*budget for this hour.* Try again in \d+ s/) as string,
+    response: expect.stringMatching(
+      /^450 4\.7\.1 .*budget for this hour.* Try again in \d+ s/,
+    ) as string,
   })
   // Others are not held up by it.
   await world.submit({ to: ['ok4@ok.test'] })
