@@ -135,4 +135,40 @@ describe('on the wire', () => {
     })
     expect(status).toBe(413)
   })
+
+  test('while it closes, what is under way is answered and the rest is refused with 503', async () => {
+    let ready = (): void => undefined
+    const asked = new Promise<void>((resolve) => (ready = resolve))
+    let release = (): void => undefined
+    const held = new Promise<void>((resolve) => (release = resolve))
+    const closing = await openWorld({
+      health: async () => {
+        ready()
+        await held
+        return { ready: true, checks: [] }
+      },
+    })
+    await closing.app.listen({ host: '127.0.0.1', port: 0 })
+    const { port: open } = closing.app.server.address() as AddressInfo
+    const heard = new Promise<string>((resolve, reject) => {
+      let text = ''
+      const socket = connect(open, '127.0.0.1', () =>
+        socket.write('GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n'),
+      )
+      socket.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
+      socket.on('end', () => resolve(text)).on('error', reject)
+      void asked.then(async () => {
+        const closed = closing.close()
+        await new Promise((resolve) => setImmediate(resolve))
+        socket.write('GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n')
+        await new Promise((resolve) => setTimeout(resolve, 50))
+        release()
+        await closed
+      })
+    })
+    const text = await heard
+    expect(text).toMatch(/^HTTP\/1.1 200 /)
+    expect(text).toMatch(/HTTP\/1.1 503 [^]*"code":"SHUTTING_DOWN"/)
+    expect(text).toMatch(/retry-after: 5/i)
+  })
 })
