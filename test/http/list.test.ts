@@ -48,14 +48,21 @@ test('filters', async () => {
     sendAt: new Date(Date.now() + 9e6).toISOString(),
   })
 
-  expect((await subjects('to=special@DEST.example')).sort()).toEqual(['f1', 'f2'])
+  expect(await subjects('to=special@DEST.example')).toEqual(['f2', 'f1'])
   expect(await subjects('to=special@dest.example&sandbox=true')).toEqual(['f2'])
   expect(await subjects('to=special@dest.example&sandbox=false')).toEqual(['f1'])
   expect(await subjects('from=y@live.example')).toEqual(['f3'])
   expect(await subjects('tag=blue')).toEqual(['f3', 'f1'])
   expect(await subjects('state=delivered')).toEqual(['f2'])
+  expect(await subjects('state=bounced')).toEqual([])
+  for (const subject of ['c1', 'c2']) {
+    const { id } = (await world.post('/v1/messages', aMessage({ subject }))).json<{ id: string }>()
+    await world.post(`/v1/messages/${id}/cancel`, {})
+  }
+  expect(await subjects('state=cancelled')).toEqual(['c2', 'c1'])
+  expect(await subjects('state=cancelled&limit=1')).toEqual(['c2'])
   expect(await subjects('since=2100-01-01T00:00:00Z')).toEqual([])
-  expect(await subjects('limit=2')).toEqual(['f4', 'f3'])
+  expect(await subjects('limit=2')).toEqual(['c2', 'c1'])
 })
 
 test('a tenant sees nothing of another', async () => {
