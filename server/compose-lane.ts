@@ -48,6 +48,7 @@ export function composeLane(parts: LaneParts): LaneDeps {
     metrics,
     settings: {
       lingerMs: delivery.laneLinger,
+      isShared: parts.config.redis.url !== undefined,
       jitter: delivery.retry.jitter,
       schedules: {
         transactional: delivery.retry.transactional.schedule,

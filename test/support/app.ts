@@ -3,7 +3,7 @@
  * to the test, so are sockets, SQLite and threads; only the ports are the test's. One world can hold several programs
  * (workers on one data directory).
  */
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
@@ -27,6 +27,8 @@ import type { Sink, SinkOptions } from './sink.ts'
 
 export const HOSTNAME = 'mx.posthorn.test'
 
+const MEMORY = '/dev/shm'
+
 /** `mx.ok.test` is the first sink; every name below `ok.test` has it as MX, too. */
 const ZONES: StubZones = {
   'ok.test': { MX: [[10, 'mx.ok.test']] },
@@ -43,6 +45,8 @@ export interface WorldOptions {
   /** The first sink, at 127.0.0.1 on a port of the system's choice. */
   readonly sink?: SinkOptions
   readonly dial?: Dialer
+  /** Keep the data in memory where the system can: for tests that would spend their time in fsync. */
+  readonly inMemory?: boolean
 }
 
 export interface World extends Program {
@@ -74,7 +78,8 @@ export interface JoinOptions {
 
 /** Starts a world that ends with the test. */
 export async function startTestApp(options: WorldOptions = {}): Promise<World> {
-  const dataDir = mkdtempSync(join(tmpdir(), 'posthorn-system-'))
+  const folder = options.inMemory === true && existsSync(MEMORY) ? MEMORY : tmpdir()
+  const dataDir = mkdtempSync(join(folder, 'posthorn-system-'))
   const dns = await startDnsStub({ ...ZONES, ...options.zones })
   const sink = await startSink(options.sink)
   const sinks = [sink]

@@ -22,9 +22,12 @@ import { expiredUntried, putBack, settlementOf } from './judge.ts'
 import type { Copy } from './render.ts'
 import { makeSender } from './sender.ts'
 import type { Sender } from './sender.ts'
+import { NO_ROOM_MS, isStoreFull, makeSettler } from './settler.ts'
 
 export interface LaneSettings {
   readonly lingerMs: number
+  /** Other processes accept mail for our lanes and cannot poke them: look for it. */
+  readonly isShared: boolean
   readonly schedules: Readonly<Record<Stream, readonly number[]>>
   readonly jitter: number
 }
@@ -45,6 +48,8 @@ export interface LaneDeps {
 /** Ownership outlives a stalled event loop, and a crash costs no more than this. */
 const OWN_MS = 30_000
 const HEARTBEAT_MS = 10_000
+/** How long mail from another process waits at most for an owner that has room. */
+const LOOK_MS = 200
 /** Deliveries in hand per connection: enough that none waits for the writer. */
 const IN_HAND_PER_CONNECTION = 8
 const MAX_IN_HAND = 400
@@ -86,8 +91,7 @@ class Run {
   readonly #senders = new Set<Sender>()
   readonly #resting: Sender[] = []
   #working = 0
-  #settlements: Settlement[] = []
-  #settling: Promise<void>[] = []
+  readonly #settler
   #limits: LaneLimits
   #pace = ''
   #poked = true
@@ -110,6 +114,14 @@ class Run {
     this.#bell = makeBell(deps.clock)
     this.#hosts = deps.hostsOf(lane)
     this.#limits = deps.limitsOf(lane)
+    this.#settler = makeSettler({
+      writer: deps.writer,
+      clock: deps.clock,
+      log: deps.log,
+      lane: lane.id,
+      token: this.#token,
+      lost: () => (this.#lost = true),
+    })
   }
 
   get isPoked(): boolean {
@@ -125,15 +137,19 @@ class Run {
     const { writer, clock } = this.#deps
     const lane = this.#lane.id
     const now = clock.now()
-    const claim = await writer.claim({ lane, token: this.#token, now, ownedUntil: now + OWN_MS })
+    const request = { lane, token: this.#token, now, ownedUntil: now + OWN_MS }
+    const claim = await writer.claim(request).catch((error: unknown) => {
+      if (!isStoreFull(error)) throw error
+      return { kind: 'no-room', until: now + NO_ROOM_MS } as const
+    })
     // Whatever came meanwhile waits for the same moment.
     if (claim.kind !== 'claimed') this.#poked = false
     switch (claim.kind) {
       case 'unknown':
         return undefined
       case 'owned-by-other':
-        return claim.until
       case 'suspended':
+      case 'no-room':
         return claim.until
       case 'claimed':
         this.#pace = claim.pace
@@ -159,13 +175,15 @@ class Run {
 
   async #work(): Promise<void> {
     const { clock, settings } = this.#deps
+    const lookMs = settings.isShared ? LOOK_MS : HEARTBEAT_MS
     let idleSince = clock.now()
     let extendedAt = clock.now()
     while (!this.#context.signal.aborted && !this.#lost) {
       const now = clock.now()
       this.#limits = this.#deps.limitsOf(this.#lane)
-      let wakeIn = HEARTBEAT_MS
-      const isWanted = this.#poked || (this.#dueAt() ?? Infinity) <= now
+      let wakeIn = lookMs
+      const isWanted =
+        this.#poked || (this.#dueAt() ?? Infinity) <= now || now - extendedAt >= lookMs
       const hasRoom = this.#hand.size < this.#target() / 2
       if (now - extendedAt >= HEARTBEAT_MS || (isWanted && hasRoom)) {
         await this.#lease(now)
@@ -209,7 +227,7 @@ class Run {
     const grant = take(before, this.#limits.rate ?? UNLIMITED, now, want)
     this.#poked = false
     // What was put off until now is written first, so that the lease sees it.
-    this.#flush()
+    this.#settler.flush()
     this.#retryAt = undefined
     let lease
     try {
@@ -222,8 +240,9 @@ class Run {
         pace: paceText(grant.state),
       })
     } catch (error) {
-      if (!(error instanceof AppError) || error.code !== 'LEASE_LOST') throw error
-      this.#lost = true
+      if (error instanceof AppError && error.code === 'LEASE_LOST') this.#lost = true
+      else if (isStoreFull(error)) this.#retryAt = now + NO_ROOM_MS
+      else throw error
       return
     }
     const count = lease.deliveries.length
@@ -353,32 +372,7 @@ class Run {
   #settle(settlement: Settlement): void {
     const { nextAt } = settlement
     if (nextAt !== undefined) this.#retryAt = Math.min(nextAt, this.#retryAt ?? Infinity)
-    this.#settlements.push(settlement)
-    if (this.#settlements.length === 1) setImmediate(() => this.#flush())
-  }
-
-  #flush(): void {
-    const settlements = this.#settlements
-    if (settlements.length === 0) return
-    this.#settlements = []
-    const flushed = this.#deps.writer.settle(this.#token, settlements).then(
-      (refused) => {
-        if (refused === 0) return
-        this.#lost = true
-        const fields = { lane: encodeId('lane', this.#lane.id), refused }
-        this.#deps.log.warn(fields, 'outcomes refused: the lane has another owner')
-      },
-      (error: unknown) => {
-        // The leases stand in the database: whoever claims the lane next finds them and reports them in doubt.
-        this.#lost = true
-        this.#deps.log.error(
-          { err: error, count: settlements.length },
-          'outcomes could not be kept',
-        )
-      },
-    )
-    this.#settling.push(flushed)
-    if (this.#settling.length > 64) this.#settling = this.#settling.slice(-32)
+    this.#settler.add(settlement)
   }
 
   /** Finishes what is on the wire, gives the rest back, says goodbye, lets go of the lane. */
@@ -388,10 +382,8 @@ class Run {
     for (const rest of this.#hand.takeAll()) this.#settle(putBack(rest, 'lane-released', now))
     while (this.#working > 0) await this.#bell.wait(1_000)
     await Promise.all([...this.#senders].map((sender) => sender.close()))
-    this.#flush()
-    await Promise.all(this.#settling)
-    if (this.#lost) return
-    await this.#deps.writer.release(this.#lane.id, this.#token, this.#pace)
+    await this.#settler.idle()
+    if (!this.#lost) await this.#settler.release(this.#pace)
   }
 }
 
