@@ -13,6 +13,7 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
@@ -41,7 +42,7 @@ export function makeBackup(dataDir: string, target: string, clock: Clock): Backu
   const early = new Set(readdirSync(join(dataDir, SPOOL)).filter((name) => tryCopy(name)))
   copyDatabase(databaseFile(dataDir), databaseFile(folder))
   const facts = inspectDatabase(databaseFile(folder))
-  for (const name of facts.spool)
+  for (const { name } of facts.spool)
     if (!early.delete(name)) copyDurably(join(dataDir, SPOOL, name), join(folder, SPOOL, name))
   for (const name of early) rmSync(join(folder, SPOOL, name))
   copyDurably(join(dataDir, KEY), join(folder, KEY))
@@ -75,10 +76,13 @@ export function inspectBackup(folder: string): BackupReport {
     () => inspectDatabase(databaseFile(folder)),
     (cause) => broken(`The database in ${folder} is missing or damaged.`, cause),
   )
-  const missing = facts.spool.filter((name) => !existsSync(join(folder, SPOOL, name)))
-  if (missing.length > 0)
+  const lost = facts.spool.filter(
+    ({ name, size }) =>
+      statSync(join(folder, SPOOL, name), { throwIfNoEntry: false })?.size !== size,
+  )
+  if (lost.length > 0)
     throw broken(
-      `${missing.length} spool files are missing from ${folder}, ${missing[0] ?? ''} among them.`,
+      `${lost.length} spool files in ${folder} are missing or cut short, ${lost[0]?.name ?? ''} among them.`,
     )
   const key = attempt(
     () => readFileSync(join(folder, KEY), 'utf8').trim(),

@@ -3,6 +3,7 @@
  * transactional DDL); a backup is made first when the database already holds something; a database that is newer
  * than the program is refused.
  */
+import { chmodSync } from 'node:fs'
 import { Kysely, Migrator, SqliteDialect, sql } from 'kysely'
 import type { Migration } from 'kysely'
 import type Database from 'better-sqlite3'
@@ -70,6 +71,7 @@ export async function migrate(
   if (state.applied.length > 0) {
     backup = options.backupTo()
     db.prepare('vacuum into ?').run(backup)
+    chmodSync(backup, 0o600)
   }
   const kysely = new Kysely<unknown>({ dialect: new SqliteDialect({ database: db }) })
   const { error, results } = await migratorOf(kysely, specs).migrateToLatest()

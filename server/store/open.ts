@@ -63,8 +63,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     reader,
     file,
     async close() {
-      await writer.close()
+      // Readers first: only a last connection that may write folds the log back into the database. Kysely closes
+      // no connection that it has not used, and prepared reads go past it.
       await read.destroy()
+      reader.close()
+      await writer.close()
     },
   }
 }

@@ -6,8 +6,8 @@ export interface SnapshotFacts {
   readonly messages: number
   readonly deliveries: number
   readonly schema: string
-  /** Spool files that rows name. */
-  readonly spool: readonly string[]
+  /** Spool files that rows name, with their sizes in bytes. */
+  readonly spool: readonly { readonly name: string; readonly size: number }[]
 }
 
 /** Writes a compact copy to `target`, which must not exist. Readers and the writer go on meanwhile. */
@@ -33,13 +33,15 @@ export function inspectDatabase(file: string): SnapshotFacts {
       .prepare<[], { name: string }>('select max(name) as name from kysely_migration')
       .get()
     const spool = db
-      .prepare<[], { spool: string }>('select spool from messages where spool is not null')
+      .prepare<[], { name: string; size: number }>(
+        'select spool as name, size from messages where spool is not null',
+      )
       .all()
     return {
       messages: count('messages'),
       deliveries: count('deliveries'),
       schema: schema?.name ?? 'none',
-      spool: spool.map((row) => row.spool),
+      spool,
     }
   } finally {
     db.close()
