@@ -26,6 +26,8 @@ import { NO_ROOM_MS, isStoreFull, makeSettler } from './settler.ts'
 
 export interface LaneSettings {
   readonly lingerMs: number
+  /** Other processes accept mail for our lanes and cannot poke them: look for it. */
+  readonly isShared: boolean
   readonly schedules: Readonly<Record<Stream, readonly number[]>>
   readonly jitter: number
 }
@@ -46,6 +48,8 @@ export interface LaneDeps {
 /** Ownership outlives a stalled event loop, and a crash costs no more than this. */
 const OWN_MS = 30_000
 const HEARTBEAT_MS = 10_000
+/** How long mail from another process waits at most for an owner that has room. */
+const LOOK_MS = 200
 /** Deliveries in hand per connection: enough that none waits for the writer. */
 const IN_HAND_PER_CONNECTION = 8
 const MAX_IN_HAND = 400
@@ -171,14 +175,15 @@ class Run {
 
   async #work(): Promise<void> {
     const { clock, settings } = this.#deps
+    const lookMs = settings.isShared ? LOOK_MS : HEARTBEAT_MS
     let idleSince = clock.now()
     let extendedAt = clock.now()
     while (!this.#context.signal.aborted && !this.#lost) {
       const now = clock.now()
       this.#limits = this.#deps.limitsOf(this.#lane)
-      let wakeIn = HEARTBEAT_MS
+      let wakeIn = lookMs
       const isWanted =
-        this.#poked || (this.#dueAt() ?? Infinity) <= now || now - extendedAt >= HEARTBEAT_MS
+        this.#poked || (this.#dueAt() ?? Infinity) <= now || now - extendedAt >= lookMs
       const hasRoom = this.#hand.size < this.#target() / 2
       if (now - extendedAt >= HEARTBEAT_MS || (isWanted && hasRoom)) {
         await this.#lease(now)
