@@ -4,7 +4,8 @@
  * as JSON, and with --write puts it into docs/performance.md.
  *
  * BENCH_SCALE=0.01 makes everything that much smaller (to see whether it runs; the figures then mean nothing),
- * BENCH_ROUNDS=1 repeats less, BENCH_DIST=… measures another build, BENCH_DIR=… another disk.
+ * BENCH_ROUNDS=1 repeats less, BENCH_DIST=… measures another build, BENCH_DIR=… another disk, BENCH_NODE_ARGS=… gives
+ * flags to the server's node.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

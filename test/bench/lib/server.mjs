@@ -18,6 +18,8 @@ const DIST = process.env.BENCH_DIST ?? join(ROOT, 'dist')
 /** Where data directories are made: the disk that is measured. */
 export const WORK_FOLDER = process.env.BENCH_DIR ?? join(ROOT, 'node_modules/.cache/bench')
 const MAIN = join(DIST, 'server/main.js')
+/** Flags for the server's node, to try what they do. */
+const NODE_ARGS = (process.env.BENCH_NODE_ARGS ?? '').split(' ').filter((word) => word !== '')
 const Database = createRequire(import.meta.url)('better-sqlite3')
 
 /** A module of the build. */
@@ -121,7 +123,7 @@ async function setUp(cli, hops) {
 }
 
 async function start(file, nodeArgs) {
-  const child = spawn(process.execPath, [...nodeArgs, MAIN, 'serve', '--config', file], {
+  const child = spawn(process.execPath, [...NODE_ARGS, ...nodeArgs, MAIN, 'serve', '--config', file], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   let text = ''
