@@ -107,6 +107,7 @@ export async function openHttp(parts: WaysInParts): Promise<FastifyInstance> {
       recipientsPerMessage: limits.recipientsPerMessage,
     },
     trustedProxies: settings.trustedProxies,
+    metricsNetworks: settings.metricsNetworks,
     publicUrl: settings.publicUrl ?? `http://${host}:${port}`,
     version: VERSION,
   })

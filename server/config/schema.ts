@@ -35,6 +35,10 @@ const http = section('The HTTP listener: API, admin, tracking, metrics.', {
     'Proxies whose X-Forwarded-For is believed.',
     network('Address or network of a proxy.'),
   ),
+  metricsNetworks: list(
+    'Who may read /metrics and the details of /readyz, beside this machine itself.',
+    network('Address or network of a monitoring system.'),
+  ),
   bodyLimit: size('Largest request body.', '50 MiB', { atLeast: '1 KiB', atMost: '1 GiB' }),
   requestTimeout: duration('How long a request may take to arrive in full.', '60 s', {
     atLeast: '1 s',

@@ -114,4 +114,17 @@ export class AppError extends Error {
     this.retryAfterMs = options.retryAfterMs
     this.enhanced = options.enhanced
   }
+
+  /** The same error about a part of something larger: `path` goes in front of its field paths. */
+  below(path: string): AppError {
+    if (path === '' || this.fields.length === 0) return this
+    return new AppError(this.code, {
+      public: this.public,
+      cause: this,
+      fields: this.fields.map((field) => ({ ...field, path: path + field.path })),
+      ...(this.detail === undefined ? {} : { detail: this.detail }),
+      ...(this.retryAfterMs === undefined ? {} : { retryAfterMs: this.retryAfterMs }),
+      ...(this.enhanced === undefined ? {} : { enhanced: this.enhanced }),
+    })
+  }
 }

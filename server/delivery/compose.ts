@@ -160,5 +160,5 @@ function messagePart(contentType: string, content: Buffer) {
 const unfit = (index: number, field: string, message: string): AppError =>
   new AppError('ATTACHMENT_INVALID', {
     public: 'An attachment cannot be sent as it is.',
-    fields: [{ path: `attachments.${index}.${field}`, message }],
+    fields: [{ path: `attachments/${index}/${field}`, message }],
   })

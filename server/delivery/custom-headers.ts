@@ -34,7 +34,7 @@ const NOT_ASCII = /[^\0-\x7f]/
 
 /**
  * Checks the `headers` object of a request and returns its entries. Throws AppError HEADER_FORBIDDEN or
- * HEADER_INVALID with one entry in `fields` (`headers.<name>`) per field that cannot be sent.
+ * HEADER_INVALID with one entry in `fields` (`headers/<name>`) per field that cannot be sent.
  */
 export function checkCustomHeaders(
   headers: Readonly<Record<string, string>>,
@@ -45,7 +45,7 @@ export function checkCustomHeaders(
   const invalid: FieldError[] = []
   const seen = new Set<string>()
   for (const [name, value] of entries) {
-    const path = `headers.${name}`
+    const path = `headers/${name}`
     const lower = name.toLowerCase()
     const fault = entryFault(lower, value)
     if (FORBIDDEN.has(lower) || FORBIDDEN_FAMILIES.test(lower)) {

@@ -25,6 +25,7 @@ const STATUS_OF_CODE: Readonly<Partial<Record<ErrorCode, number>>> = {
   CONTENT_TYPE_UNSUPPORTED: 415,
   METHOD_NOT_ALLOWED: 405,
   REQUEST_TIMEOUT: 408,
+  STORE_FULL: 507,
 }
 /** What a client should wait when nothing better is known. */
 const RETRY_AFTER_S = 5

@@ -15,6 +15,7 @@ import type {
 /** `path` goes in front of field paths: `3/` in a batch. Throws AppError with field paths. */
 export function submissionOf(input: MessageInput, path: string): BuiltSubmission {
   return {
+    path,
     from: addressText(input.from, `${path}from`),
     to: addressTexts(input.to, `${path}to`),
     cc: addressTexts(input.cc, `${path}cc`),

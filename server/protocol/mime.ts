@@ -46,7 +46,7 @@ export function headerBlock(values: HeaderValues): string {
   block += line('Subject', encodeWords(cleanSubject(values.subject)), 'subject')
   block += `Date: ${formatMailDate(values.date)}\r\nMessage-ID: <${values.messageId}>\r\n`
   for (const [name, value] of values.custom) {
-    block += line(name, encodeWords(value).trim(), `headers.${name}`)
+    block += line(name, encodeWords(value).trim(), `headers/${name}`)
   }
   return `${block}MIME-Version: 1.0\r\n`
 }

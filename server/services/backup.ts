@@ -39,7 +39,10 @@ export function makeBackup(dataDir: string, target: string, clock: Clock): Backu
   mkdirSync(join(folder, SPOOL), { recursive: true, mode: 0o700 })
   // Files before the database: what retention removes in between is no longer named by any row, and what comes in
   // between is too young for it.
-  const early = new Set(readdirSync(join(dataDir, SPOOL)).filter((name) => tryCopy(name)))
+  // An installation that never ran has no spool yet.
+  const spool = join(dataDir, SPOOL)
+  const names = existsSync(spool) ? readdirSync(spool) : []
+  const early = new Set(names.filter((name) => tryCopy(name)))
   copyDatabase(databaseFile(dataDir), databaseFile(folder))
   const facts = inspectDatabase(databaseFile(folder))
   for (const { name } of facts.spool)

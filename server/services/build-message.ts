@@ -19,27 +19,25 @@ export interface Content {
 interface BuildFacts {
   readonly now: number
   readonly newMessageId: () => string
-  /** Goes in front of field paths: `3/` in a batch. */
-  readonly path: string
 }
 
-/** Throws AppError with field paths such as `3/to/1`. */
+/** Throws AppError with field paths such as `to/1`. */
 export async function buildMessage(
   submission: BuiltSubmission,
   facts: BuildFacts,
 ): Promise<{ content: Content; recipients: ParsedAddress[] }> {
-  const [from, another] = parseList([submission.from], `${facts.path}from`)
+  const [from, another] = parseList([submission.from], 'from')
   if (from === undefined || another !== undefined)
     throw new AppError('SENDER_INVALID', {
-      fields: [{ path: `${facts.path}from`, message: 'exactly one address is needed' }],
+      fields: [{ path: 'from', message: 'exactly one address is needed' }],
     })
-  const to = parseList(submission.to, `${facts.path}to`)
-  const cc = parseList(submission.cc, `${facts.path}cc`)
-  const bcc = parseList(submission.bcc, `${facts.path}bcc`)
+  const to = parseList(submission.to, 'to')
+  const cc = parseList(submission.cc, 'cc')
+  const bcc = parseList(submission.bcc, 'bcc')
   const recipients = envelopeOf([...to, ...cc, ...bcc])
   if (recipients.length === 0)
     throw new AppError('RECIPIENTS_MISSING', {
-      fields: [{ path: `${facts.path}to`, message: 'at least one of to, cc, bcc is needed' }],
+      fields: [{ path: 'to', message: 'at least one of to, cc, bcc is needed' }],
     })
   const fromDomain = from.parts.domain
   const composed = await composeMessage(
@@ -47,7 +45,7 @@ export async function buildMessage(
       from,
       to,
       cc,
-      replyTo: parseList(submission.replyTo, `${facts.path}replyTo`),
+      replyTo: parseList(submission.replyTo, 'replyTo'),
       subject: submission.subject,
       text: submission.text,
       html: submission.html,

@@ -4,10 +4,10 @@ import type { RawSubmission } from './submit-contract.ts'
 
 /** SHA-256, hex, of envelope, options and bytes. */
 export function fingerprintOf(submission: RawSubmission): string {
-  const { mailFrom, recipients, options, raw } = submission
+  const { principal, mailFrom, recipients, options, raw } = submission
   const { stream, tags, metadata, sendAt } = options
   return createHash('sha256')
-    .update(JSON.stringify([mailFrom, recipients, stream, tags, metadata, sendAt]))
+    .update(JSON.stringify([principal.mode, mailFrom, recipients, stream, tags, metadata, sendAt]))
     .update(raw)
     .digest('hex')
 }

@@ -37,6 +37,8 @@ export interface Attachment {
 
 /** A message in parts, to be built by us. Addresses as given, `Name <a@b>` or `a@b`. */
 export interface BuiltSubmission {
+  /** Goes in front of the field paths of errors: `3/` in a batch, empty for a single message. */
+  readonly path: string
   readonly from: string
   readonly to: readonly string[]
   readonly cc: readonly string[]

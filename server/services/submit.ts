@@ -25,7 +25,13 @@ import type { DiskGuard } from './disk.ts'
 import type { Routing } from './routing.ts'
 import { verifiedDomain } from './sender.ts'
 import { fingerprintOf } from './fingerprint.ts'
-import type { RawSubmission, Submit, SubmitOptions, SubmitResult } from './submit-contract.ts'
+import type {
+  BuiltSubmission,
+  RawSubmission,
+  Submit,
+  SubmitOptions,
+  SubmitResult,
+} from './submit-contract.ts'
 
 export interface SubmitSettings {
   readonly hostname: string
@@ -247,32 +253,39 @@ export function makeSubmit(deps: SubmitDeps): Submit {
     return result
   }
 
+  async function prepareBuilt(
+    principal: Principal,
+    submission: BuiltSubmission,
+  ): Promise<Prepared> {
+    const now = clock.now()
+    const { content, recipients } = await buildMessage(submission, {
+      now,
+      newMessageId: () => newMessageId(deps.random, now),
+    })
+    if (content.raw.length > settings.maxMessageBytes) throw new AppError('MESSAGE_TOO_BIG')
+    refuseTooMany(recipients.length)
+    return prepare({
+      principal,
+      via: 'api',
+      mailFrom: content.headerFrom,
+      recipients,
+      content,
+      smtpUtf8: true,
+      options: submission.options,
+    })
+  }
+
   return {
     raw,
     async built(principal, batch, idempotency) {
       refuseWhenClosed()
       const prepared: Prepared[] = []
-      for (const [i, submission] of batch.entries()) {
-        const now = clock.now()
-        const { content, recipients } = await buildMessage(submission, {
-          now,
-          newMessageId: () => newMessageId(deps.random, now),
-          path: batch.length > 1 ? `${i}/` : '',
-        })
-        if (content.raw.length > settings.maxMessageBytes) throw new AppError('MESSAGE_TOO_BIG')
-        refuseTooMany(recipients.length)
-        const { options } = submission
-        prepared.push(
-          prepare({
-            principal,
-            via: 'api',
-            mailFrom: content.headerFrom,
-            recipients,
-            content,
-            smtpUtf8: true,
-            options,
-          }),
-        )
+      for (const submission of batch) {
+        try {
+          prepared.push(await prepareBuilt(principal, submission))
+        } catch (error) {
+          throw error instanceof AppError ? error.below(submission.path) : error
+        }
       }
       return keep(prepared, idempotency)
     },

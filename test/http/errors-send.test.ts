@@ -100,14 +100,14 @@ const SEND: Row[] = [
     aMessage({ headers: { Subject: 'x' } }),
     400,
     'HEADER_FORBIDDEN',
-    ['headers.Subject'],
+    ['headers/Subject'],
   ],
   [
     'a header with a line break',
     aMessage({ headers: { 'X-A': 'x\r\nBcc: c@d.example' } }),
     400,
     'HEADER_INVALID',
-    ['headers.X-A'],
+    ['headers/X-A'],
   ],
   [
     'a header name with a space',
@@ -189,7 +189,7 @@ const SEND: Row[] = [
     aMessage({ attachments: [{ filename: 'a', contentType: 'multipart/mixed', content: 'QUJD' }] }),
     400,
     'ATTACHMENT_INVALID',
-    ['attachments.0.contentType'],
+    ['attachments/0/contentType'],
   ],
   [
     '100,000 levels of arrays',

@@ -57,12 +57,12 @@ describe('attachments', () => {
     [
       'type with a line end',
       { contentType: 'text/plain\r\nBcc: e@e.test' },
-      'attachments.0.contentType',
+      'attachments/0/contentType',
     ],
-    ['type without a slash', { contentType: 'pdf' }, 'attachments.0.contentType'],
-    ['a multipart', { contentType: 'multipart/mixed; boundary=x' }, 'attachments.0.contentType'],
-    ['Content-ID with a line end', { contentId: 'a\r\nB: c' }, 'attachments.0.contentId'],
-    ['Content-ID with brackets', { contentId: '<a>' }, 'attachments.0.contentId'],
+    ['type without a slash', { contentType: 'pdf' }, 'attachments/0/contentType'],
+    ['a multipart', { contentType: 'multipart/mixed; boundary=x' }, 'attachments/0/contentType'],
+    ['Content-ID with a line end', { contentId: 'a\r\nB: c' }, 'attachments/0/contentId'],
+    ['Content-ID with brackets', { contentId: '<a>' }, 'attachments/0/contentId'],
   ])('refuses %s', async (_reason, more, path) => {
     const error = await refusal({ text: 'Hi', attachments: [file(more)] })
     expect([error.code, error.fields[0]?.path]).toEqual(['ATTACHMENT_INVALID', path])

@@ -125,27 +125,27 @@ describe('custom headers', () => {
   ])('%s is forbidden', async (name) => {
     const error = await refusal({ headers: { 'X-Fine': '1', [name]: 'x' }, text: 'Hi' })
     expect(error.code).toBe('HEADER_FORBIDDEN')
-    expect(error.fields.map((field) => field.path)).toEqual([`headers.${name}`])
+    expect(error.fields.map((field) => field.path)).toEqual([`headers/${name}`])
   })
 
   test.each<[reason: string, headers: Record<string, string>, path: string]>([
-    ['CRLF in the value', { 'X-A': 'b\r\nBcc: eve@e.test' }, 'headers.X-A'],
-    ['LF in the value', { 'X-A': 'b\nc' }, 'headers.X-A'],
-    ['CR in the value', { 'X-A': 'b\rc' }, 'headers.X-A'],
-    ['NUL in the value', { 'X-A': 'b\0c' }, 'headers.X-A'],
-    ['no value', { 'X-A': ' ' }, 'headers.X-A'],
-    ['colon in the name', { 'X-A:b': 'c' }, 'headers.X-A:b'],
-    ['space in the name', { 'X A': 'c' }, 'headers.X A'],
-    ['CRLF in the name', { 'X-A\r\nBcc': 'c' }, 'headers.X-A\r\nBcc'],
-    ['name beyond ASCII', { 'X-Ä': 'c' }, 'headers.X-Ä'],
-    ['no name', { '': 'c' }, 'headers.'],
-    ['long name', { ['X'.repeat(77)]: 'c' }, `headers.${'X'.repeat(77)}`],
-    ['twice in two spellings', { 'X-A': '1', 'x-a': '2' }, 'headers.x-a'],
-    ['a word that fits no line', { 'X-A': 'x'.repeat(1200) }, 'headers.X-A'],
+    ['CRLF in the value', { 'X-A': 'b\r\nBcc: eve@e.test' }, 'headers/X-A'],
+    ['LF in the value', { 'X-A': 'b\nc' }, 'headers/X-A'],
+    ['CR in the value', { 'X-A': 'b\rc' }, 'headers/X-A'],
+    ['NUL in the value', { 'X-A': 'b\0c' }, 'headers/X-A'],
+    ['no value', { 'X-A': ' ' }, 'headers/X-A'],
+    ['colon in the name', { 'X-A:b': 'c' }, 'headers/X-A:b'],
+    ['space in the name', { 'X A': 'c' }, 'headers/X A'],
+    ['CRLF in the name', { 'X-A\r\nBcc': 'c' }, 'headers/X-A\r\nBcc'],
+    ['name beyond ASCII', { 'X-Ä': 'c' }, 'headers/X-Ä'],
+    ['no name', { '': 'c' }, 'headers/'],
+    ['long name', { ['X'.repeat(77)]: 'c' }, `headers/${'X'.repeat(77)}`],
+    ['twice in two spellings', { 'X-A': '1', 'x-a': '2' }, 'headers/x-a'],
+    ['a word that fits no line', { 'X-A': 'x'.repeat(1200) }, 'headers/X-A'],
     [
       'machine-read field beyond ASCII',
       { 'List-Unsubscribe': '<https://ü.test>' },
-      'headers.List-Unsubscribe',
+      'headers/List-Unsubscribe',
     ],
   ])('invalid: %s', async (_reason, headers, path) => {
     const error = await refusal({ headers, text: 'Hi' })
