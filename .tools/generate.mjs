@@ -16,10 +16,17 @@ async function cliPage() {
   return page.cliPage([serveCommand, ...COMMANDS])
 }
 
+async function openApi() {
+  const { openApiDocument } = await built('server/http/openapi-document.js')
+  const { VERSION } = await built('server/version.js')
+  return `${JSON.stringify(await openApiDocument(VERSION), null, 2)}\n`
+}
+
 /** name → a function that resolves with { path from the root: text } */
 const GENERATORS = {
   configuration: async () => (await built('server/config/describe.js')).generatedConfigFiles(),
   'command line': async () => ({ 'docs/cli.md': await cliPage() }),
+  'API description': async () => ({ 'docs/openapi.json': await openApi() }),
   'RFC index': async () => rfcFiles(),
 }
 
