@@ -173,6 +173,7 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
     due: () => dueWakeUps(store, clock),
   })
   let closing: Promise<void> | undefined
+  let waysInAreClosed = false
   const submit = makeSubmit({
     writer: store.writer,
     bodies,
@@ -197,7 +198,8 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
       lane: (lane) => laneWorker.wake(lane),
       domain: (domain) => jobs.wake({ kind: 'route', key: domain }, clock.now()),
     },
-    isClosing: () => closing !== undefined,
+    // What is on its way in when the program is told to stop is still taken.
+    isClosing: () => waysInAreClosed,
   })
 
   const queue = makeQueue({ store, clock })
@@ -253,6 +255,7 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
   async function shutDown(): Promise<void> {
     const grace = config.shutdownGrace
     await Promise.all([submission?.close(grace), http?.close()])
+    waysInAreClosed = true
     await reconciler.stop()
     await retention.stop()
     await jobs.close(grace)

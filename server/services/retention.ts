@@ -78,6 +78,7 @@ export function makeRetention(deps: {
     }
     let total = await forgetSpooled(cutoffs.bodies)
     for (const step of retentionSteps(store, cutoffs)) total += await repeat(step)
+    deps.bodies.forgetBefore(cutoffs.bodies)
     const orphans = await deps.bodies.sweep(now - ORPHAN_AGE_MS)
     if (total + orphans.length > 0)
       deps.log.info({ rows: total, files: orphans.length }, 'retention removed what is over')

@@ -7,6 +7,7 @@ import { mkdirSync } from 'node:fs'
 import { open, readFile, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError } from '../core/errors.ts'
+import { firstIdAt } from '../core/ids.ts'
 import type { MessageId } from '../core/ids.ts'
 import type { Store } from './open.ts'
 
@@ -18,6 +19,8 @@ export interface Bodies {
   load(message: MessageId, spool: string | undefined): Promise<Buffer | undefined>
   /** Keeps a body in memory for the delivery that follows. */
   remember(message: MessageId, raw: Buffer): void
+  /** Drops from memory what was accepted before this time (epoch ms). */
+  forgetBefore(time: number): void
   /** Spool files no message names (a crash between file and row), older than `olderThan`; removed, names returned. */
   sweep(olderThan: number): Promise<string[]>
 }
@@ -36,15 +39,23 @@ export function openBodies(store: Store, options: { dataDir: string; cacheBytes:
     if (raw.length > options.cacheBytes / 8 || cache.has(message)) return
     cache.set(message, raw)
     cached += raw.length
-    for (const [oldest, bytes] of cache) {
+    for (const oldest of cache.keys()) {
       if (cached <= options.cacheBytes) break
-      cache.delete(oldest)
-      cached -= bytes.length
+      forget(oldest)
     }
+  }
+
+  function forget(message: MessageId): void {
+    cached -= cache.get(message)?.length ?? 0
+    cache.delete(message)
   }
 
   return {
     remember,
+    forgetBefore(time) {
+      const first = firstIdAt(time)
+      for (const message of cache.keys()) if (message < first) forget(message)
+    },
     async spool(raw) {
       const name = `${randomUUID()}.eml`
       const path = join(folder, name)
