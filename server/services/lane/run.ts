@@ -46,8 +46,8 @@ export interface LaneDeps {
 }
 
 /** Ownership outlives a stalled event loop, and a crash costs no more than this. */
-const OWN_MS = 30_000
-const HEARTBEAT_MS = 10_000
+const OWN_MS = 10_000
+const HEARTBEAT_MS = 3_000
 /** How long mail from another process waits at most for an owner that has room. */
 const LOOK_MS = 200
 /** Deliveries in hand per connection: enough that none waits for the writer. */
