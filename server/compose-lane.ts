@@ -76,7 +76,8 @@ export function composeLane(parts: LaneParts): LaneDeps {
           ),
       }),
     copyOf: async (delivered) => {
-      const raw = await bodies.load(delivered.message, delivered.spool)
+      const { message, spool, copies } = delivered
+      const raw = await (copies === 1 ? bodies.take(message, spool) : bodies.load(message, spool))
       if (raw === undefined) return undefined
       return renderer.render(delivered, raw, catalog.current, clock.now())
     },

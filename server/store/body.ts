@@ -17,6 +17,8 @@ export interface Bodies {
   unspool(name: string): Promise<void>
   /** Undefined when retention has removed it. */
   load(message: MessageId, spool: string | undefined): Promise<Buffer | undefined>
+  /** The same for the only delivery of a message: its body does not stay in memory. */
+  take(message: MessageId, spool: string | undefined): Promise<Buffer | undefined>
   /** Keeps a body in memory for the delivery that follows. */
   remember(message: MessageId, raw: Buffer): void
   /** Drops from memory what was accepted before this time (epoch ms). */
@@ -39,9 +41,10 @@ export function openBodies(store: Store, options: { dataDir: string; cacheBytes:
     if (raw.length > options.cacheBytes / 8 || cache.has(message)) return
     cache.set(message, raw)
     cached += raw.length
+    if (cached <= options.cacheBytes) return
     for (const oldest of cache.keys()) {
-      if (cached <= options.cacheBytes) break
       forget(oldest)
+      if (cached <= options.cacheBytes) break
     }
   }
 
@@ -49,6 +52,12 @@ export function openBodies(store: Store, options: { dataDir: string; cacheBytes:
     cached -= cache.get(message)?.length ?? 0
     cache.delete(message)
   }
+
+  const read = async (
+    message: MessageId,
+    spool: string | undefined,
+  ): Promise<Buffer | undefined> =>
+    spool === undefined ? select.get(message)?.bytes : readSpool(folder, spool)
 
   return {
     remember,
@@ -73,9 +82,15 @@ export function openBodies(store: Store, options: { dataDir: string; cacheBytes:
     async load(message, spool) {
       const known = cache.get(message)
       if (known !== undefined) return known
-      const raw = spool === undefined ? select.get(message)?.bytes : await readSpool(folder, spool)
+      const raw = await read(message, spool)
       if (raw !== undefined) remember(message, raw)
       return raw
+    },
+    async take(message, spool) {
+      const known = cache.get(message)
+      if (known === undefined) return read(message, spool)
+      forget(message)
+      return known
     },
     async sweep(olderThan) {
       const removed: string[] = []

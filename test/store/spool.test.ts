@@ -163,6 +163,26 @@ describe('bodies in memory', () => {
     expect(kept).toEqual([10, 11, 12, 13, 14, 15, 16, 17, 18, 19])
   })
 
+  test('what was taken stays no longer, and makes room', async () => {
+    const { store, dataDir } = await openTestStore()
+    const bodies = openBodies(store, { dataDir, cacheBytes: 80 * KIB })
+    for (let i = 0; i < 19; i++) {
+      bodies.remember(id(i), Buffer.alloc(8 * KIB, i))
+      if (i % 2 === 1) expect(await bodies.take(id(i), undefined)).toHaveLength(8 * KIB)
+    }
+    const kept = []
+    for (let i = 0; i < 19; i++) if (await bodies.load(id(i), undefined)) kept.push(i)
+    expect(kept).toEqual([0, 2, 4, 6, 8, 10, 12, 14, 16, 18])
+  })
+
+  test('what was taken before is read from the store again', async () => {
+    const { bodies, submit } = await openBench()
+    const { messages } = await submit.raw(submission(5_000))
+    const first = await bodies.take(messages[0]!.id, undefined)
+    expect(first).toBeDefined()
+    expect(await bodies.take(messages[0]!.id, undefined)).toEqual(first)
+  })
+
   test('one too large for it is read from disk each time', async () => {
     const { store, dataDir } = await openTestStore()
     const bodies = openBodies(store, { dataDir, cacheBytes: 8 * KIB })

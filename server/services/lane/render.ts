@@ -66,7 +66,9 @@ export function makeRenderer(deps: { seal: Seal; returnPath: ReturnPathSettings 
       const size = copies.reduce((sum, part) => sum + part.length, 0)
       if (sender === undefined || sender.dkim.length === 0)
         return { mailFrom, content: copies, size }
-      const signatures = Buffer.from(await signMessage(copies, keysOf(sender), now), 'latin1')
+      // In one piece the body is hashed in one go.
+      const whole = copies.length === 1 ? copies[0]! : copies
+      const signatures = Buffer.from(await signMessage(whole, keysOf(sender), now), 'latin1')
       return { mailFrom, content: [signatures, ...copies], size: size + signatures.length }
     },
   }
