@@ -123,9 +123,13 @@ async function setUp(cli, hops) {
 }
 
 async function start(file, nodeArgs) {
-  const child = spawn(process.execPath, [...NODE_ARGS, ...nodeArgs, MAIN, 'serve', '--config', file], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
+  const child = spawn(
+    process.execPath,
+    [...NODE_ARGS, ...nodeArgs, MAIN, 'serve', '--config', file],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  )
   let text = ''
   let ended
   child.stdout.setEncoding('utf8').on('data', (chunk) => {
