@@ -3,6 +3,7 @@ import type { DeliveryId, MessageId, TenantId } from '../core/ids.ts'
 import type { Clock, Log } from '../core/ports.ts'
 import type { Authenticator } from '../services/auth/authenticate.ts'
 import type { Explanation } from '../services/explain.ts'
+import type { Health } from '../services/health.ts'
 import type { Submit } from '../services/submit-contract.ts'
 import type { Reader } from '../store/read/reader.ts'
 
@@ -19,17 +20,6 @@ export interface HttpLimits {
   readonly requestBurst: number
   readonly messagesPerBatch: number
   readonly recipientsPerMessage: number
-}
-
-export interface HealthCheck {
-  readonly name: string
-  readonly ok: boolean
-  /** Shown only to the machine itself and to `metricsNetworks`. */
-  readonly detail?: string | undefined
-}
-export interface Health {
-  readonly ready: boolean
-  readonly checks: readonly HealthCheck[]
 }
 
 /** One answered request, for metrics. `route` is the pattern (`/v1/messages/:id`), so the set of labels is closed. */

@@ -7,6 +7,7 @@ import type { DiskGuard } from './disk.ts'
 export interface HealthCheck {
   readonly name: string
   readonly ok: boolean
+  /** For the machine itself and for monitoring; strangers do not see it. */
   readonly detail?: string | undefined
 }
 export interface Health {
