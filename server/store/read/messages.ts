@@ -45,7 +45,7 @@ export interface Page<T> {
 }
 
 /** Rows a request may look at; then it hands out a cursor to go on from, however little it found. */
-const SCAN_ROWS = 20_000
+const SCAN_ROWS = 5_000
 /** Rows looked at in one step. */
 const CHUNK_ROWS = 500
 const SHOWN_DELIVERIES = 5
