@@ -1,22 +1,14 @@
 /** The queue in an operator's hands: look, suspend, resume, retry. Works beside a running server, which notices within a second. */
-import type { DeliveryState } from '../core/delivery.ts'
-import { asId } from '../core/ids.ts'
-import type { DeliveryId, LaneId } from '../core/ids.ts'
+import type { LaneId } from '../core/ids.ts'
 import type { Clock } from '../core/ports.ts'
 import { bumpCatalog } from '../store/catalog.ts'
 import { domainsWithoutLane, lanesWithWork, suspendLane } from '../store/lanes.ts'
-import { queueByLane, queueTotals } from '../store/read/queue.ts'
-import type { LaneQueue } from '../store/read/queue.ts'
+import { countMatching, idsMatching, queueByLane, queueTotals } from '../store/read/queue.ts'
+import type { LaneQueue, WaitingFilter } from '../store/read/queue.ts'
 import type { Store } from '../store/open.ts'
 
 /** One write each, so that mail which is accepted meanwhile never waits long behind a retry of millions. */
 const RETRY_BATCH = 1_000
-
-export interface QueueFilter {
-  readonly lane?: LaneId | undefined
-  readonly domain?: string | undefined
-  readonly state?: Extract<DeliveryState, 'deferred' | 'queued' | 'expired' | 'bounced'> | undefined
-}
 
 export interface Queue {
   lanes(): Promise<LaneQueue[]>
@@ -24,23 +16,14 @@ export interface Queue {
   suspend(lane: LaneId, until: number, because: string): Promise<void>
   resume(lane: LaneId): Promise<void>
   /** How many a retry with this filter would touch. */
-  count(filter: QueueFilter): Promise<number>
+  count(filter: WaitingFilter): Promise<number>
   /** Makes them due now; resolves with how many. */
-  retry(filter: QueueFilter, limit: number): Promise<number>
+  retry(filter: WaitingFilter, limit: number): Promise<number>
   /** Makes servers derive every wake-up from the database again; resolves with what there is to wake. */
   rebuild(): Promise<{ lanes: number; domains: number }>
 }
 
 export function makeQueue({ store, clock }: { store: Store; clock: Clock }): Queue {
-  const matching = (filter: QueueFilter) =>
-    store.read
-      .selectFrom('deliveries')
-      .where('state', 'in', filter.state === undefined ? ['queued', 'deferred'] : [filter.state])
-      .$if(filter.lane !== undefined, (query) =>
-        query.where('lane_id', '=', filter.lane ?? asId('lane', -1)),
-      )
-      .$if(filter.domain !== undefined, (query) => query.where('domain', '=', filter.domain ?? ''))
-
   /** A server beside us reads its wake-ups anew when the catalogue's version moves. */
   const tellServers = () => store.writer.write([bumpCatalog(store)])
 
@@ -53,24 +36,16 @@ export function makeQueue({ store, clock }: { store: Store; clock: Clock }): Que
     totals: () => queueTotals(store.read),
     suspend: changeLane,
     resume: (lane) => changeLane(lane, 0, undefined),
-    async count(filter) {
-      const row = await matching(filter)
-        .select((eb) => eb.fn.countAll<number>().as('count'))
-        .executeTakeFirst()
-      return row?.count ?? 0
-    },
+    count: (filter) => countMatching(store.read, filter),
     async retry(filter, limit) {
       let done = 0
       let after = 0
       while (done < limit) {
-        const rows = await matching(filter)
-          .select('id')
-          .where('id', '>', after)
-          .orderBy('id')
-          .limit(Math.min(RETRY_BATCH, limit - done))
-          .execute()
-        if (rows.length === 0) break
-        const ids: DeliveryId[] = rows.map((row) => asId('delivery', row.id))
+        const ids = await idsMatching(store.read, filter, {
+          after,
+          limit: Math.min(RETRY_BATCH, limit - done),
+        })
+        if (ids.length === 0) break
         await store.writer.retryNow(ids, clock.now())
         after = ids.at(-1) ?? after
         done += ids.length

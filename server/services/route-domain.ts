@@ -66,7 +66,7 @@ export async function routeDomain(
         }
         case 'no-route':
           deps.log.warn({ detail: routed.detail }, 'delivery without a route')
-          settlements.push({ ...noRoute(row), nextAt: clock.now() + NO_ROUTE_MS })
+          settlements.push(noRoute(row, clock.now()))
           sooner(clock.now() + NO_ROUTE_MS)
       }
     }
@@ -115,16 +115,20 @@ function failedAttempt(row: UnroutedRow, failure: MxFailure, deps: RouteDomainDe
   return settlement
 }
 
-const noRoute = (row: UnroutedRow): Settlement => ({
-  delivery: asId('delivery', row.id),
-  message: asId('message', row.message_id),
-  tenant: asId('tenant', row.tenant_id),
-  attempt: row.attempts + 1,
-  to: row.attempts > 0 ? 'deferred' : 'queued',
-  reason: 'no-route',
-  nextAt: undefined,
-  outcome: undefined,
-  verdict: undefined,
-  event: undefined,
-  unroute: false,
-})
+/** Waits for an operator, as long as it may live. */
+function noRoute(row: UnroutedRow, now: number): Settlement {
+  const isOver = row.expires_at <= now
+  return {
+    delivery: asId('delivery', row.id),
+    message: asId('message', row.message_id),
+    tenant: asId('tenant', row.tenant_id),
+    attempt: row.attempts + 1,
+    to: isOver ? 'expired' : row.attempts > 0 ? 'deferred' : 'queued',
+    reason: isOver ? 'max-age' : 'no-route',
+    nextAt: isOver ? undefined : now + NO_ROUTE_MS,
+    outcome: undefined,
+    verdict: undefined,
+    event: isOver ? 'expired' : undefined,
+    unroute: false,
+  }
+}

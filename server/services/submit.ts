@@ -179,14 +179,16 @@ export function makeSubmit(deps: SubmitDeps): Submit {
     const spooled: string[] = []
     let result: AcceptResult | undefined
     try {
-      const messages = await Promise.all(
-        prepared.map(async (message): Promise<NewMessage> => {
-          if (message.body.length <= settings.spoolOverBytes) return message
+      const messages: NewMessage[] = []
+      // One by one: when a file cannot be written, none is on its way that nobody would remove.
+      for (const message of prepared) {
+        if (message.body.length <= settings.spoolOverBytes) messages.push(message)
+        else {
           const body = await deps.bodies.spool(message.body)
           spooled.push(body.spool)
-          return { ...message, body }
-        }),
-      )
+          messages.push({ ...message, body })
+        }
+      }
       result = await deps.writer.accept({ messages, idempotency })
     } finally {
       // A file without its row would only wait for the sweep.

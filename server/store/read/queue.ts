@@ -1,6 +1,9 @@
 /** The queue as operators see it: per lane, what waits and what holds it. */
 import { sql } from 'kysely'
-import type { Kysely } from 'kysely'
+import type { Kysely, RawBuilder } from 'kysely'
+import type { DeliveryState } from '../../core/delivery.ts'
+import { asId } from '../../core/ids.ts'
+import type { DeliveryId, LaneId } from '../../core/ids.ts'
 import type { Schema } from '../schema.ts'
 
 export interface LaneQueue {
@@ -47,4 +50,40 @@ export async function queueTotals(
     (select count(*) from deliveries indexed by deliveries_queue
      where state in ('queued', 'deferred')) as waiting`.execute(read)
   return rows[0] ?? { unrouted: 0, waiting: 0 }
+}
+
+export interface WaitingFilter {
+  readonly lane?: LaneId | undefined
+  readonly domain?: string | undefined
+  /** Undefined: queued and deferred. */
+  readonly state?: Extract<DeliveryState, 'deferred' | 'queued' | 'expired' | 'bounced'> | undefined
+}
+
+/**
+ * Literals, not parameters: the planner uses a partial index only when it sees that its condition holds. Ended
+ * deliveries have no index of their own over all tenants; for them this reads the table, once, for a person.
+ */
+function matching(filter: WaitingFilter): RawBuilder<unknown> {
+  const states = filter.state === undefined ? ['queued', 'deferred'] : [filter.state]
+  const conditions = [sql`state in (${sql.join(states.map((state) => sql.lit(state)))})`]
+  if (filter.lane !== undefined) conditions.push(sql`lane_id = ${filter.lane}`)
+  if (filter.domain !== undefined) conditions.push(sql`domain = ${filter.domain}`)
+  return sql.join(conditions, sql` and `)
+}
+
+export async function countMatching(read: Kysely<Schema>, filter: WaitingFilter): Promise<number> {
+  const { rows } = await sql<{ count: number }>`select count(*) as count from deliveries
+    where ${matching(filter)}`.execute(read)
+  return rows[0]?.count ?? 0
+}
+
+/** Keys in ascending order, above `after`. */
+export async function idsMatching(
+  read: Kysely<Schema>,
+  filter: WaitingFilter,
+  page: { after: number; limit: number },
+): Promise<DeliveryId[]> {
+  const { rows } = await sql<{ id: number }>`select id from deliveries
+    where ${matching(filter)} and id > ${page.after} order by id limit ${page.limit}`.execute(read)
+  return rows.map((row) => asId('delivery', row.id))
 }
