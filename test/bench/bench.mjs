@@ -48,18 +48,18 @@ const context = {
     unit: 'µs each',
   }),
   costFigures: (runs, count) => [
-    context.cpuFigure('processor time', runs, count),
+    context.cpuFigure('Posthorn: processor time', runs, count),
     {
-      what: 'of it the main thread',
+      what: 'Posthorn: of it the main thread',
       value: microseconds(runs, count, 'mainThread'),
       unit: 'µs each',
     },
     {
-      what: 'processor time of load tool',
+      what: 'load tool: processor time',
       value: microseconds(runs, count, 'load'),
       unit: 'µs each',
     },
-    { what: 'processor time of sink', value: microseconds(runs, count, 'sink'), unit: 'µs each' },
+    { what: 'sink: processor time', value: microseconds(runs, count, 'sink'), unit: 'µs each' },
   ],
 }
 

@@ -1,6 +1,6 @@
 /**
  * Where the time goes, from the profiles that `node --cpu-prof` wrote: one per thread, summed by part of the program,
- * and the functions that took most themselves.
+ * and the functions that took most themselves. It is time on the clock: waiting inside a call counts.
  */
 import { readFileSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -18,7 +18,9 @@ function partOf({ url, functionName }) {
   )
   if (library !== null) return library[1]
   const ours = /\/(?:server|dns)\/([^/]+(?:\/hot|\/lane|\/auth|\/smtp)?)/.exec(url)
-  return ours === null ? url : `ours: ${ours[1]}`
+  if (ours === null) return url
+  // The profiler counts SQLite and its wait for the disk with the function that called it.
+  return ours[1] === 'store/hot' ? 'SQLite, the fsync, our code around them' : `ours: ${ours[1]}`
 }
 
 const nameOf = ({ url, functionName, lineNumber }) => {
