@@ -32,10 +32,12 @@ interface DueRow {
 }
 
 export function makeLease(db: Database.Database, lanes: LaneOps): (request: LeaseRequest) => Lease {
-  // A loose index scan: one seek per (stream, tenant) instead of reading every waiting row.
+  // A loose index scan: one seek per (stream, tenant) instead of reading every waiting row. The largest time is part of
+  // the comparison, because SQLite would otherwise seek to the group's first row and step over all the others.
   const nextGroup = db.prepare<[number, number, number], Group>(
     `select priority, tenant_id, next_at from deliveries indexed by deliveries_queue
-     where lane_id = ? and state in ('queued', 'deferred') and (priority, tenant_id) > (?, ?)
+     where lane_id = ? and state in ('queued', 'deferred')
+       and (priority, tenant_id, next_at) > (?, ?, ${Number.MAX_SAFE_INTEGER})
      order by priority, tenant_id, next_at limit 1`,
   )
   const due = db.prepare<[number, number, number, number, number], DueRow>(

@@ -51,8 +51,8 @@ update deliveries set state = 'deferred', reason = 'in-doubt', lease = null, nex
 
 insert or ignore into attempts (delivery_id, number, started_at, ended_at, kind, lane_id, detail) values (?, ?, ?, ?, 'in-doubt', ?, 'The worker vanished before the outcome was written; the remote may have the message.')
 
-select priority, tenant_id, next_at from deliveries indexed by deliveries_queue where lane_id = ? and state in ('queued', 'deferred') and (priority, tenant_id) > (?, ?) order by priority, tenant_id, next_at limit 1
---   SEARCH deliveries USING INDEX deliveries_queue (lane_id=? AND (priority,tenant_id)>(?,?))
+select priority, tenant_id, next_at from deliveries indexed by deliveries_queue where lane_id = ? and state in ('queued', 'deferred') and (priority, tenant_id, next_at) > (?, ?, 9007199254740991) order by priority, tenant_id, next_at limit 1
+--   SEARCH deliveries USING INDEX deliveries_queue (lane_id=? AND (priority,tenant_id,next_at)>(?,?,?))
 
 select d.id, d.message_id, d.recipient, d.domain, d.attempts, d.expires_at, d.tenant_id, m.stream, m.mail_from, m.header_from, m.message_id_header, m.size, m.spool, m.smtputf8, m.copies from deliveries d indexed by deliveries_queue join messages m on m.id = d.message_id where d.lane_id = ? and d.priority = ? and d.tenant_id = ? and d.state in ('queued', 'deferred') and d.next_at <= ? order by d.next_at limit ?
 --   SEARCH d USING INDEX deliveries_queue (lane_id=? AND priority=? AND tenant_id=? AND next_at<?)
