@@ -5,7 +5,10 @@
 import type { Clock, Timer } from '../../server/core/ports.ts'
 
 export interface LeapClock extends Clock {
-  /** Time passes at once: timers that become due meanwhile run now, in order. */
+  /**
+   * Time passes at once: timers that become due meanwhile run now, in order. What is on the wire at that moment has
+   * been silent for so long, and times out.
+   */
   leap(ms: number): void
   /** Somebody sets the wall clock, forth or back; timers are not touched by that. */
   set(byMs: number): void

@@ -192,6 +192,7 @@ test('a login over its quota waits for the next hour', async () => {
   })
   // Others are not held up by it.
   await world.submit({ to: ['ok4@ok.test'] })
+  await world.quiet()
   world.clock.leap(3_600_000)
   await world.submit({ ...mail, to: ['ok5@ok.test'] })
   await world.quiet()

@@ -3,11 +3,11 @@ import { Redis } from 'ioredis'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { startTestApp } from '../support/app.ts'
 import type { World, WorldOptions } from '../support/app.ts'
+import { openSessions } from '../support/open-sessions.ts'
 import { until } from '../support/program.ts'
 import type { Program } from '../support/program.ts'
 import { redisAvailable, startRedis } from '../support/redis.ts'
 import type { TestRedis } from '../support/redis.ts'
-import type { SinkSession } from '../support/sink-session.ts'
 
 let worlds = 0
 
@@ -38,20 +38,10 @@ describe.skipIf(!redisAvailable())('over Redis', () => {
       [10, 'aspmx.l.google.com'],
       [20, 'alt1.aspmx.l.google.com'],
     ] as const
-    const open = new Set<SinkSession>()
-    let most = 0
+    const sessions = openSessions()
     const { world } = await withRedis({
       config: { roles: ['http'] },
-      sink: {
-        // From the greeting to the goodbye, as the host sees it; the system closes the socket some time later.
-        replies(command, session) {
-          if (command.startsWith('EHLO')) open.add(session)
-          if (command === 'QUIT') open.delete(session)
-          if (command.startsWith('EHLO')) session.socket.once('close', () => open.delete(session))
-          most = Math.max(most, open.size)
-          return undefined
-        },
-      },
+      sink: { replies: sessions.replies },
       zones: {
         ...Object.fromEntries(domains.map((domain) => [domain, { MX: mx }])),
         'aspmx.l.google.com': { A: ['127.0.0.1'] },
@@ -79,7 +69,7 @@ describe.skipIf(!redisAvailable())('over Redis', () => {
     await until(() => (world.sink.counts.get('accepted') ?? 0) >= 800, 'all', undefined, 30_000)
     for (const { id } of accepted.slice(0, 3)) await world.reach(id, 'delivered')
     expectOnce(world, 800)
-    expect(most).toBe(6)
+    expect(sessions.most).toBe(6)
     const lanes = world.app.store.reader.prepare('select destination from lanes').all()
     expect(lanes).toEqual([{ destination: 'provider:google' }])
   }, 60_000)
@@ -140,9 +130,8 @@ describe.skipIf(!redisAvailable())('over Redis', () => {
       await new Promise((resolve) => setTimeout(resolve, 60))
     }
     await client.flushall()
-    // The reconciler comes round once a minute.
-    await new Promise((resolve) => setTimeout(resolve, 300))
-    world.clock.leap(61_000)
+    // What comes round once a minute.
+    await world.app.reconciler.runOnce()
     await until(
       () => world.sink.messages.length >= 300,
       'all to arrive',
