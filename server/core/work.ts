@@ -133,7 +133,7 @@ export type Claim =
   | {
       readonly kind: 'claimed'
       readonly pace: string
-      /** Deliveries that a former owner held when it vanished. They are due again; the remote may have them already. */
+      /** Deliveries that a former owner held when it vanished: the remote may have them already. See `recover`. */
       readonly inDoubt: readonly DeliveryId[]
     }
   | { readonly kind: 'unknown' }
@@ -144,6 +144,11 @@ export interface HotWriter {
   /** Resolves after fsync. Rejects with AppError STORE_FULL or STORE_UNAVAILABLE; then nothing was kept. */
   accept(request: AcceptRequest): Promise<AcceptResult>
   claim(request: ClaimRequest): Promise<Claim>
+  /**
+   * Makes the deliveries that `claim` called in doubt due again. Call it when the log has named them: an owner that
+   * vanishes before leaves them to be named by the next one, so that none is sent twice untold.
+   */
+  recover(lane: LaneId, token: string, now: number): Promise<void>
   /** Rejects with LEASE_LOST when another worker owns the lane. */
   lease(request: LeaseRequest): Promise<Lease>
   /**

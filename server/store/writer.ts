@@ -131,6 +131,7 @@ export function startWriter(options: WriterOptions): Writer {
     settle: (token, settlements): Promise<number> =>
       enqueue({ kind: 'settle', token, settlements }),
     assign: (assignments): Promise<void> => enqueue({ kind: 'assign', assignments }),
+    recover: (lane, token, now): Promise<void> => enqueue({ kind: 'recover', lane, token, now }),
     release: (lane, token, pace): Promise<void> => enqueue({ kind: 'release', lane, token, pace }),
     cancel: (message, now): Promise<number> => enqueue({ kind: 'cancel', message, now }),
     retryNow: (deliveries, now): Promise<readonly LaneId[]> =>

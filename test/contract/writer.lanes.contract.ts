@@ -115,6 +115,7 @@ function doubtCases(open: () => Promise<WriterBench>): void {
     test('its deliveries are in doubt, once, due again, and their history says so', async () => {
       const { lane, delivery } = await abandoned()
       expect(await bench.claim(lane, 'b')).toMatchObject({ inDoubt: [delivery.id] })
+      await bench.writer.recover(lane, 'b', bench.now())
       expect(await bench.delivery(delivery.id)).toMatchObject({
         state: 'deferred',
         reason: 'in-doubt',
@@ -133,9 +134,19 @@ function doubtCases(open: () => Promise<WriterBench>): void {
       expect(await bench.claim(lane, 'c')).toMatchObject({ inDoubt: [] })
     })
 
+    test('an owner that vanishes before it could name them leaves that to the next', async () => {
+      const { lane, delivery } = await abandoned()
+      await bench.claim(lane, 'b')
+      expect(await bench.stateOf(delivery.id)).toBe('leased')
+      await bench.clock.advance(OWN_MS)
+      expect(await bench.claim(lane, 'c')).toMatchObject({ inDoubt: [delivery.id] })
+      await refusedWith('LEASE_LOST', bench.writer.recover(lane, 'b', bench.now()))
+    })
+
     test('the next lease is the second attempt', async () => {
       const { lane, delivery } = await abandoned()
       await bench.claim(lane, 'b')
+      await bench.writer.recover(lane, 'b', bench.now())
       const lease = await bench.lease(lane, { token: 'b' })
       expect(lease.deliveries).toMatchObject([{ id: delivery.id, attempt: 2 }])
     })
@@ -143,6 +154,7 @@ function doubtCases(open: () => Promise<WriterBench>): void {
     test('when it comes back its settlement is refused', async () => {
       const { lane, delivery } = await abandoned()
       await bench.claim(lane, 'b')
+      await bench.writer.recover(lane, 'b', bench.now())
       await bench.lease(lane, { token: 'b' })
       expect(await bench.writer.settle('worker', [aSettlement(delivery)])).toBe(1)
       expect(await bench.delivery(delivery.id)).toMatchObject({ state: 'leased', lease: 'b' })

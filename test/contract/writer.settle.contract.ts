@@ -123,6 +123,7 @@ function settlementCases(open: () => Promise<WriterBench>): void {
       const lost = await bench.held()
       await bench.clock.advance(OWN_MS)
       await bench.claim(lost.lane, 'other')
+      await bench.writer.recover(lost.lane, 'other', bench.now())
       const kept = await bench.held()
       const both = [aSettlement(lost.delivery), aSettlement(kept.delivery)]
       expect(await bench.writer.settle('worker', both)).toBe(1)

@@ -157,6 +157,7 @@ class Run {
     }
     this.#context.signal.addEventListener('abort', this.poke)
     try {
+      if (claim.inDoubt.length > 0) await this.#settler.recover()
       await this.#work()
     } finally {
       this.#context.signal.removeEventListener('abort', this.poke)

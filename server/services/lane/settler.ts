@@ -14,12 +14,14 @@ export interface Settler {
   flush(): void
   /** Resolves when nothing is on its way any more. */
   idle(): Promise<void>
+  /** Makes due again what former owners left in doubt; their names must be in the log by now. */
+  recover(): Promise<void>
   /** Lets go of the lane, after everything else. */
   release(pace: string): Promise<void>
 }
 
 export interface SettlerDeps {
-  readonly writer: Pick<HotWriter, 'settle' | 'release'>
+  readonly writer: Pick<HotWriter, 'recover' | 'settle' | 'release'>
   readonly clock: Clock
   readonly log: Log
   readonly lane: LaneId
@@ -81,6 +83,7 @@ export function makeSettler(deps: SettlerDeps): Settler {
       flush()
       await Promise.all(underWay)
     },
+    recover: () => untilRoom(() => writer.recover(deps.lane, token, clock.now())),
     release: (pace) => untilRoom(() => writer.release(deps.lane, token, pace)),
   }
 }

@@ -1,5 +1,6 @@
 /** A lane's ownership: claimed with a token, extended by each lease, released; whoever lost it is fenced off. */
 import type Database from 'better-sqlite3'
+import { AppError } from '../../core/errors.ts'
 import { asId } from '../../core/ids.ts'
 import type { DeliveryId, LaneId } from '../../core/ids.ts'
 import type { Claim, ClaimRequest } from '../../core/work.ts'
@@ -7,6 +8,8 @@ import type { EventLog } from './events.ts'
 
 export interface LaneOps {
   claim(request: ClaimRequest): Claim
+  /** Makes due again what former owners held. LEASE_LOST when another worker owns the lane. */
+  recover(lane: LaneId, token: string, now: number): void
   /** False when another worker owns the lane. */
   extend(lane: LaneId, token: string, ownedUntil: number, pace: string): boolean
   release(lane: LaneId, token: string, pace: string): void
@@ -45,9 +48,10 @@ export function makeLaneOps(db: Database.Database, events: EventLog): LaneOps {
      values (?, ?, ?, ?, 'in-doubt', ?, 'The worker vanished before the outcome was written; the remote may have the message.')`,
   )
 
-  /** Whoever held these is gone: they are due again, and the log must say that they may arrive twice. */
-  function recoverOrphans(lane: LaneId, token: string, now: number): DeliveryId[] {
-    return orphans.all(lane, token).map((row) => {
+  /** Whoever held these is gone: they are due again, and their history says that they may arrive twice. */
+  function recover(lane: LaneId, token: string, now: number): void {
+    if (read.get(lane)?.owner !== token) throw new AppError('LEASE_LOST')
+    for (const row of orphans.all(lane, token)) {
       giveBack.run(now, now, row.id)
       recordDoubt.run(row.id, row.attempts, row.changed_at, now, lane)
       events.add(
@@ -58,8 +62,7 @@ export function makeLaneOps(db: Database.Database, events: EventLog): LaneOps {
         row.attempts,
         '{"inDoubt":true}',
       )
-      return asId('delivery', row.id)
-    })
+    }
   }
 
   return {
@@ -75,8 +78,10 @@ export function makeLaneOps(db: Database.Database, events: EventLog): LaneOps {
           because: row.suspended_because ?? 'no reason was given',
         }
       own.run(token, ownedUntil, lane)
-      return { kind: 'claimed', pace: row.pace, inDoubt: recoverOrphans(lane, token, now) }
+      const inDoubt = orphans.all(lane, token).map(({ id }): DeliveryId => asId('delivery', id))
+      return { kind: 'claimed', pace: row.pace, inDoubt }
     },
+    recover,
     extend: (lane, token, ownedUntil, pace) =>
       extend.run(ownedUntil, pace, lane, token).changes === 1,
     release(lane, token, pace) {

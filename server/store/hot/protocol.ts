@@ -46,6 +46,12 @@ export type Op =
     }
   | { readonly kind: 'assign'; readonly assignments: readonly Assignment[] }
   | {
+      readonly kind: 'recover'
+      readonly lane: LaneId
+      readonly token: string
+      readonly now: number
+    }
+  | {
       readonly kind: 'release'
       readonly lane: LaneId
       readonly token: string

@@ -60,6 +60,9 @@ function run(op: Op, batch: Batch): unknown {
     case 'assign':
       settle.assign(op.assignments)
       return undefined
+    case 'recover':
+      lanes.recover(op.lane, op.token, op.now)
+      return undefined
     case 'release':
       lanes.release(op.lane, op.token, op.pace)
       return undefined
