@@ -39,7 +39,10 @@ export function embeddedJobs({ clock, log }: EmbeddedOptions): Jobs {
   const drain = new AbortController()
   // Every running handler may listen to the one signal.
   setMaxListeners(0, drain.signal)
-  const context: JobContext = { signal: drain.signal, crowded: () => readyCount() > 0 }
+  const context: JobContext = {
+    signal: drain.signal,
+    crowded: () => active >= slots && readyCount() > 0,
+  }
 
   // First in, first out; a consumed head is cut off in bulk, because shift() on a long array copies it.
   let ready: Entry[] = []
