@@ -21,7 +21,7 @@ import {
 
 const QUEUE = 'jobs'
 /** A process that is silent this long has lost its jobs; others find them within as much again. */
-const LOCK_MS = 30_000
+const LOCK_MS = 10_000
 const CROWD_POLL_MS = 200
 /** A command without an answer for this long means that the broker is gone, whatever the socket says. */
 const COMMAND_TIMEOUT_MS = 5_000
@@ -38,7 +38,7 @@ export interface BullmqOptions {
   readonly prefix: string
   readonly clock: Clock
   readonly log: Log
-  /** Lock of a running job, default 30 s. */
+  /** Lock of a running job, default 10 s. */
   readonly lockMs?: number
 }
 
@@ -208,7 +208,8 @@ export function bullmqJobs({
         prefix,
         concurrency: slots,
         lockDuration: lockMs,
-        stalledInterval: lockMs,
+        // BullMQ marks a job in one look and takes it back in the next.
+        stalledInterval: lockMs / 2,
         // A lane lives for years; it may lose its process any number of times.
         maxStalledCount: Number.MAX_SAFE_INTEGER,
         // BullMQ drops the renewal of a job that comes back to the same process at once; ours knows what runs.
