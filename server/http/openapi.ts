@@ -101,7 +101,7 @@ function describe(operation: Json, path: string, scope: KeyScope | undefined): v
   }
   if (path.includes('{')) refusals.push('404')
   if (hasBody) {
-    refusals.push('409', '413', '415', '503')
+    refusals.push('409', '413', '415', '503', '507')
     const parameters: unknown = operation['parameters']
     const own: unknown[] = Array.isArray(parameters) ? parameters : []
     operation['parameters'] = [...own, { $ref: '#/components/parameters/IdempotencyKey' }]
@@ -148,6 +148,7 @@ const REFUSALS = {
   '415': 'ContentType',
   '429': 'Limited',
   '503': 'Unavailable',
+  '507': 'StoreFull',
 } as const
 
 const refusal = (description: string, status: number, code: keyof typeof ERROR_CODES): Json => ({
@@ -179,7 +180,8 @@ const RESPONSES: Json = {
     'CONTENT_TYPE_UNSUPPORTED',
   ),
   Limited: refusal('Too Many Requests: see Retry-After.', 429, 'RATE_LIMITED'),
-  Unavailable: refusal('Service Unavailable: nothing was kept.', 503, 'STORE_FULL'),
+  Unavailable: refusal('Service Unavailable: nothing was kept.', 503, 'STORE_UNAVAILABLE'),
+  StoreFull: refusal('Insufficient Storage: nothing was kept.', 507, 'STORE_FULL'),
 }
 
 const IDEMPOTENCY_KEY: Json = {
