@@ -153,6 +153,8 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
     metrics,
     seal,
     returnPathKey: masterKey.derive('return-path'),
+    routing,
+    wakeRouter: (domain, at) => jobs.wake({ kind: 'route', key: domain }, at),
   })
   const laneWorker = makeLaneWorker({ jobs, routing, clock, lane: laneDeps })
   const routeDeps = {

@@ -12,6 +12,7 @@ import { makeHosts } from './services/lane/hosts.ts'
 import { makeRenderer } from './services/lane/render.ts'
 import type { LaneDeps } from './services/lane/run.ts'
 import type { Metrics } from './services/metrics.ts'
+import type { Routing } from './services/routing.ts'
 import type { Bodies } from './store/body.ts'
 import type { Store } from './store/open.ts'
 
@@ -26,6 +27,8 @@ export interface LaneParts {
   readonly metrics: Metrics
   readonly seal: Seal
   readonly returnPathKey: Buffer
+  readonly routing: Pick<Routing, 'destinationOf'>
+  readonly wakeRouter: (domain: string, at: number) => void
 }
 
 export function composeLane(parts: LaneParts): LaneDeps {
@@ -60,6 +63,7 @@ export function composeLane(parts: LaneParts): LaneDeps {
     hostsOf: (lane) =>
       makeHosts({
         destination: lane.target,
+        destinationOf: (domain) => parts.routing.destinationOf(domain),
         clock,
         findHosts: (domain) => findHosts(domain, hostOptions),
         // A next hop is the operator's own choice: private networks are where most of them are.
@@ -75,6 +79,7 @@ export function composeLane(parts: LaneParts): LaneDeps {
             { ...hostOptions, allowPrivateNetworks: true },
           ),
       }),
+    wakeRouter: parts.wakeRouter,
     copyOf: async (delivered) => {
       const { message, spool, copies } = delivered
       const raw = await (copies === 1 ? bodies.take(message, spool) : bodies.load(message, spool))

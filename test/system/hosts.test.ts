@@ -171,4 +171,9 @@ test('a domain that moves to other hosts takes its waiting mail along', async ()
   for (let i = 0; i < 5 && second.messages.length === 0; i++) await world.skip()
   const { deliveries } = await world.reach(id, 'delivered')
   expect(deliveries[0]!.attempts.at(-1)).toMatchObject({ host: 'mx.new.test', ip: '127.0.0.2' })
+  // Under the limits of the hosts it belongs to now, not those of the lane it waited in.
+  const lane = world.app.store.reader
+    .prepare('select destination from lanes where id = (select max(lane_id) from deliveries)')
+    .get()
+  expect(lane).toEqual({ destination: 'site:mx.new.test' })
 })

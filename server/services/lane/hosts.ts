@@ -1,5 +1,6 @@
 /** The hosts of a recipient domain as a lane needs them: remembered while DNS says so, with what failed of late. */
 import type { Clock } from '../../core/ports.ts'
+import { destinationKey } from '../../core/lane.ts'
 import type { Destination } from '../../core/lane.ts'
 import type { Outcome } from '../../core/outcome.ts'
 import { siteOf } from '../../delivery/site.ts'
@@ -15,10 +16,15 @@ export interface DomainHosts {
   readonly names: ReadonlySet<string>
 }
 
+/** The domain's mail belongs to another lane by now. */
+export interface Moved {
+  readonly kind: 'moved'
+}
+
 export interface Hosts {
   /** Known without asking anybody. */
   peek(domain: string): DomainHosts | undefined
-  find(domain: string): Promise<DomainHosts | MxFailure>
+  find(domain: string): Promise<DomainHosts | MxFailure | Moved>
 }
 
 /** The answers below have TTLs of their own in the resolver's cache; this one saves building lists per delivery. */
@@ -27,6 +33,8 @@ const MAX_DOMAINS = 10_000
 
 export function makeHosts(deps: {
   destination: Destination
+  /** Where the domain's mail goes today. */
+  destinationOf: (domain: string) => Promise<Destination | MxFailure>
   findHosts: (domain: string) => Promise<FoundHosts | MxFailure>
   findAddressesOf: (host: string) => Promise<FoundHosts | MxFailure>
   clock: Clock
@@ -45,6 +53,12 @@ export function makeHosts(deps: {
     async find(domain) {
       const have = peek(domain)
       if (have !== undefined) return have
+      if (destination.kind === 'mx') {
+        const today = await deps.destinationOf(domain)
+        if (today.kind === 'failed') return today
+        // Over the old lane it would go past the limits of the provider it belongs to now.
+        if (destinationKey(today) !== destinationKey(destination)) return { kind: 'moved' }
+      }
       const found =
         destination.kind === 'next-hop'
           ? await deps.findAddressesOf(destination.host)

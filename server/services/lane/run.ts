@@ -16,6 +16,7 @@ import type { LaneRecord } from '../../store/catalog.ts'
 import type { Metrics } from '../metrics.ts'
 import { makeBell } from './bell.ts'
 import { makeDeadHosts } from './dead-hosts.ts'
+import { tellDoubts } from './doubts.ts'
 import { makeHand } from './hand.ts'
 import type { DomainHosts, Hosts } from './hosts.ts'
 import { expiredUntried, putBack, settlementOf } from './judge.ts'
@@ -43,6 +44,8 @@ export interface LaneDeps {
   hostsOf(lane: LaneRecord): Hosts
   open(lane: LaneRecord, hosts: DomainHosts, limits: LaneLimits): Promise<Opened>
   copyOf(delivery: LeasedDelivery): Promise<Copy | undefined>
+  /** Deliveries of the domain wait without a lane again. */
+  wakeRouter(domain: string, at: number): void
 }
 
 /** Ownership outlives a stalled event loop, and a crash costs no more than this. */
@@ -58,6 +61,8 @@ const CAP_MS = 60_000
 /** When a delivery that we failed at is looked at again. */
 const BROKEN_MS = 5 * 60_000
 const MIN_IN_HAND = 16
+/** Until the router looks, what moved has been given back. */
+const REROUTE_MS = 1_000
 const UNLIMITED = { messages: Infinity, perMs: 1_000 }
 
 export interface LaneRun {
@@ -153,7 +158,7 @@ class Run {
         return claim.until
       case 'claimed':
         this.#pace = claim.pace
-        this.#tellDoubts(claim.inDoubt)
+        tellDoubts(lane, claim.inDoubt, this.#deps)
     }
     this.#context.signal.addEventListener('abort', this.poke)
     try {
@@ -164,14 +169,6 @@ class Run {
       await this.#end()
     }
     return this.#lost ? clock.now() + HEARTBEAT_MS : this.#dueAt()
-  }
-
-  #tellDoubts(inDoubt: readonly number[]): void {
-    for (const id of inDoubt) {
-      const fields = { delivery: encodeId('delivery', id), lane: encodeId('lane', this.#lane.id) }
-      this.#deps.log.warn(fields, 'delivery in doubt: its worker vanished, it may arrive twice')
-    }
-    this.#deps.metrics.inDoubt.inc(inDoubt.length)
   }
 
   async #work(): Promise<void> {
@@ -305,6 +302,7 @@ class Run {
         connection.usable && connection.messages < this.#limits.messagesPerConnection,
       done: (delivery, outcome) => this.#done(delivery, outcome),
       unreachable: (delivery, outcome, hosts) => this.#unreachable(delivery, outcome, hosts),
+      moved: (delivery) => this.#moved(delivery),
       spare: (delivery, hosts) => this.#spare(delivery, hosts),
       broken: (delivery, error) => this.#broken(delivery, error),
     })
@@ -356,6 +354,12 @@ class Run {
     }
     this.#dead.mark(hosts.site, now)
     this.#done(delivery, outcome)
+  }
+
+  #moved(delivery: LeasedDelivery): void {
+    const now = this.#deps.clock.now()
+    this.#settle(putBack(delivery, 'rerouted', now))
+    this.#deps.wakeRouter(delivery.domain, now + REROUTE_MS)
   }
 
   #spare(delivery: LeasedDelivery, hosts: DomainHosts): boolean {

@@ -21,6 +21,8 @@ export interface SenderWork {
   mayReuse(connection: Connection): boolean
   /** Undefined outcome: the content is gone. */
   done(delivery: LeasedDelivery, outcome: Outcome | undefined): void
+  /** Its domain belongs to another lane by now. */
+  moved(delivery: LeasedDelivery): void
   /** None of the hosts could be reached. */
   unreachable(delivery: LeasedDelivery, outcome: Outcome, hosts: DomainHosts): void
   /** Whether these hosts failed a moment ago, so that nothing should be tried; takes the delivery when they did. */
@@ -74,6 +76,10 @@ export function makeSender(work: SenderWork): Sender {
 
   async function sendOne(delivery: LeasedDelivery): Promise<void> {
     const hosts = work.hosts.peek(delivery.domain) ?? (await work.hosts.find(delivery.domain))
+    if (hosts.kind === 'moved') {
+      work.moved(delivery)
+      return
+    }
     if (hosts.kind === 'failed') {
       work.done(delivery, dnsOutcome(hosts, work.now()))
       return
