@@ -28,10 +28,6 @@ export const NEXT_STATES: Readonly<Record<DeliveryState, readonly DeliveryState[
 export const canMove = (from: DeliveryState, to: DeliveryState): boolean =>
   NEXT_STATES[from].includes(to)
 
-/** Nothing more happens by itself. */
-export const isFinal = (state: DeliveryState): boolean =>
-  state !== 'queued' && state !== 'leased' && state !== 'deferred' && state !== 'held'
-
 /** Why a delivery is where it is. Closed: "why" can always be answered from this list. */
 export const MOVE_REASONS = [
   'accepted',
@@ -51,7 +47,6 @@ export const MOVE_REASONS = [
   'needs-smtputf8',
   'content-too-big',
   'no-route',
-  'lane-suspended',
   'lane-released', // put back untried: worker drained, connection slots gone
   'in-doubt', // a worker died while it held the delivery
   'max-age',
