@@ -1,4 +1,4 @@
-/** What waits in the queue, as lanes and domains: for the reconciler and for gauges. */
+/** What waits in the queue, as lanes and domains, for the reconciler: a worker knows services, not the store. */
 import type { LaneId } from '../core/ids.ts'
 import { domainsWithoutLane, lanesWithWork } from '../store/lanes.ts'
 import type { Store } from '../store/open.ts'

@@ -59,7 +59,7 @@ export interface SubmitResult {
 }
 
 /**
- * All throw AppError: invalid input with field paths (`0/to/1` in a batch), SENDER_FORBIDDEN, RATE_LIMITED,
+ * All throw AppError: invalid input with field paths (`0/to/1` in a batch), RATE_LIMITED,
  * MESSAGE_TOO_BIG, IDEMPOTENCY_KEY_REUSED, STORE_FULL, STORE_UNAVAILABLE, SHUTTING_DOWN. Resolving means fsynced.
  */
 export interface Submit {
