@@ -22,6 +22,13 @@ export const ID_PREFIXES = {
   route: 'rte',
   lane: 'lan',
   suppression: 'sup',
+  role: 'rol',
+  invitation: 'inv',
+  session: 'ses',
+  passkey: 'pky',
+  security: 'sec',
+  audit: 'aud',
+  backup: 'bak',
 } as const
 export type IdKind = keyof typeof ID_PREFIXES
 
@@ -39,6 +46,11 @@ export type SourceId = Id<'source'>
 export type PoolId = Id<'pool'>
 export type RouteId = Id<'route'>
 export type LaneId = Id<'lane'>
+export type UserId = Id<'user'>
+export type RoleId = Id<'role'>
+export type InvitationId = Id<'invitation'>
+export type SessionId = Id<'session'>
+export type PasskeyId = Id<'passkey'>
 
 /** Marks a number read from the database (or just allocated) as a key of its kind. */
 export const asId = <K extends IdKind>(_kind: K, value: number): Id<K> => value as Id<K>

@@ -2,7 +2,8 @@
 import type { Clock, Random } from '../core/ports.ts'
 import { insertPool, insertRoute, insertSource, setPoolWeight } from '../store/egress.ts'
 import type { Store } from '../store/open.ts'
-import { insertTenant, insertUser } from '../store/tenants.ts'
+import { insertTenant } from '../store/tenants.ts'
+import { insertUser, replaceToken, setMembership } from '../store/users.ts'
 import { hashSecret, newSecret } from './auth/secret.ts'
 
 const SETUP_VALID_MS = 7 * 86_400_000
@@ -30,18 +31,16 @@ export async function prepareInstallation(deps: {
   const route = { position: 1_000, name: 'default', match: '{}', pool, nextHop: undefined }
   await insertRoute(store, route, now)
   const setupToken = newSecret(deps.random)
-  await insertUser(
+  const user = await insertUser(
     store,
-    {
-      email: deps.ownerEmail,
-      name: 'Owner',
-      role: 'owner',
-      setupHash: hashSecret(setupToken, deps.hashKey),
-      setupExpiresAt: now + SETUP_VALID_MS,
-    },
+    { email: deps.ownerEmail.toLowerCase(), name: 'Owner', platformRole: 'admin' },
     now,
   )
+  const hash = hashSecret(setupToken, deps.hashKey)
+  const expiresAt = now + SETUP_VALID_MS
+  await replaceToken(store, { user, purpose: 'setup', hash, expiresAt }, now)
   // Last: its presence says that the rest is there.
-  await insertTenant(store, 'default', now)
+  const tenant = await insertTenant(store, 'default', now)
+  await setMembership(store, { tenant, user, role: 'owner' }, now)
   return { setupToken }
 }

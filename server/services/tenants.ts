@@ -1,11 +1,12 @@
 /** Tenants and the people who look after the installation. Sign-in is not here yet: a user has a one-time setup link. */
 import { AppError } from '../core/errors.ts'
-import type { TenantId } from '../core/ids.ts'
+import type { TenantId, UserId } from '../core/ids.ts'
 import type { Clock, Random } from '../core/ports.ts'
 import { parseAddress } from '../core/address.ts'
 import type { TenantRecord } from '../store/catalog.ts'
 import type { Store } from '../store/open.ts'
-import { insertTenant, insertUser, listUsers, renewSetup } from '../store/tenants.ts'
+import { insertTenant } from '../store/tenants.ts'
+import { insertUser, listUsers, replaceToken, setMembership, userByEmail } from '../store/users.ts'
 import { hashSecret, newSecret } from './auth/secret.ts'
 import type { Catalog } from './catalog.ts'
 
@@ -39,10 +40,12 @@ export function makeTenants(deps: {
   const { store, catalog, clock } = deps
   const list = (): TenantRecord[] => [...catalog.current.tenants.values()]
 
-  function newSetup(): { setupToken: string; hash: string; expiresAt: number } {
+  async function renew(user: UserId): Promise<{ setupToken: string }> {
     const setupToken = newSecret(deps.random)
     const hash = hashSecret(setupToken, deps.hashKey)
-    return { setupToken, hash, expiresAt: clock.now() + SETUP_VALID_MS }
+    const expiresAt = clock.now() + SETUP_VALID_MS
+    await replaceToken(store, { user, purpose: 'setup', hash, expiresAt }, clock.now())
+    return { setupToken }
   }
   return {
     async add(name) {
@@ -65,21 +68,26 @@ export function makeTenants(deps: {
       const parsed = parseAddress(email)
       if (!parsed.ok)
         throw new AppError('ADDRESS_INVALID', { public: `Not an address: ${parsed.reason}.` })
-      const { setupToken, hash, expiresAt } = newSetup()
-      const user = { email, name, role, setupHash: hash, setupExpiresAt: expiresAt }
-      await insertUser(store, user, clock.now())
-      return { setupToken }
+      const user = await insertUser(
+        store,
+        { email: email.toLowerCase(), name, platformRole: undefined },
+        clock.now(),
+      )
+      const tenant = list()[0]
+      if (tenant !== undefined)
+        await setMembership(store, { tenant: tenant.id, user, role }, clock.now())
+      return renew(user)
     },
     async renewSetup(email) {
-      const { setupToken, hash, expiresAt } = newSetup()
-      await renewSetup(store, email, { hash, expiresAt })
-      return { setupToken }
+      const user = await userByEmail(store, email)
+      if (user === undefined) throw new AppError('NOT_FOUND')
+      return renew(user)
     },
     users: async () =>
       (await listUsers(store)).map((row) => ({
         email: row.email,
         name: row.name,
-        role: row.role,
+        role: row.platform_role ?? 'member',
         createdAt: row.created_at,
       })),
   }

@@ -24,7 +24,8 @@ export async function insertKey(store: Store, key: NewKey, now: number): Promise
       scopes: JSON.stringify(key.scopes),
       mode: key.mode,
       created_at: now,
-      revoked_at: null,
+      networks: '[]',
+      created_by: '',
     })
     .returning('id')
     .compile()
@@ -54,7 +55,9 @@ export async function insertCredential(
       secret_hash: credential.secretHash,
       limits: credential.limits,
       created_at: now,
-      revoked_at: null,
+      networks: '[]',
+      mode: 'live',
+      created_by: '',
     })
     .returning('id')
     .compile()

@@ -9,6 +9,7 @@ import type { Migration } from 'kysely'
 import type Database from 'better-sqlite3'
 import { AppError } from '../core/errors.ts'
 import { initial } from './migrations/0001-initial.ts'
+import { controlPlane } from './migrations/0002-control-plane.ts'
 
 export interface MigrationSpec {
   readonly name: string
@@ -17,7 +18,7 @@ export interface MigrationSpec {
 }
 
 /** Listed by hand and in order: a folder scan would run whatever a build left behind. */
-export const MIGRATIONS: readonly MigrationSpec[] = [initial]
+export const MIGRATIONS: readonly MigrationSpec[] = [initial, controlPlane]
 
 const asMigration = (spec: MigrationSpec): Migration => ({
   up: async (db: Kysely<unknown>) => {

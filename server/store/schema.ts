@@ -2,6 +2,7 @@
 import type { DeliveryState, MoveReason } from '../core/delivery.ts'
 import type { EventType } from '../core/event.ts'
 import type { Stream } from '../core/work.ts'
+import type { ControlTables } from './schema-control.ts'
 
 interface Row {
   id: number
@@ -10,6 +11,8 @@ export interface TenantsTable extends Row {
   name: string
   created_at: number
   disabled_at: number | null
+  /** JSON of TenantSettings. */
+  settings: string
 }
 export interface DomainsTable extends Row {
   tenant_id: number
@@ -36,6 +39,14 @@ export interface CredentialsTable extends Row {
   limits: string
   created_at: number
   revoked_at: number | null
+  expires_at: number | null
+  /** JSON array of addresses and networks; empty: from anywhere. */
+  networks: string
+  mode: 'live' | 'test'
+  created_by: string
+  /** The password before the last rotation, good until `former_until`. */
+  former_hash: string | null
+  former_until: number | null
 }
 export interface KeysTable extends Row {
   tenant_id: number
@@ -46,15 +57,13 @@ export interface KeysTable extends Row {
   mode: 'live' | 'test'
   created_at: number
   revoked_at: number | null
-}
-export interface UsersTable extends Row {
-  email: string
-  name: string
-  role: string
-  /** Hash of the one-time setup token while it is open. */
-  setup_hash: string | null
-  setup_expires_at: number | null
-  created_at: number
+  expires_at: number | null
+  /** JSON array of addresses and networks; empty: from anywhere. */
+  networks: string
+  /** Requests per second; null: the configuration's. */
+  rate: number | null
+  created_by: string
+  replaced_by: number | null
 }
 export interface SourcesTable extends Row {
   name: string
@@ -208,13 +217,12 @@ export interface SettingsTable {
   value: string
 }
 
-export interface Schema {
+export interface Schema extends ControlTables {
   tenants: TenantsTable
   domains: DomainsTable
   dkim_keys: DkimKeysTable
   credentials: CredentialsTable
   keys: KeysTable
-  users: UsersTable
   sources: SourcesTable
   pools: PoolsTable
   pool_sources: PoolSourcesTable
