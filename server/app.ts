@@ -3,6 +3,7 @@
  * opens the store; `start` opens listeners and begins to work; `close` drains, so that no accepted mail waits for a
  * time-out after a restart.
  */
+import { mkdirSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import { makeDnsClient } from '../dns/client.ts'
 import { formatDnsServer, systemDnsServers } from '../dns/servers.ts'
@@ -92,8 +93,11 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
     process.exitCode = 1
     process.kill(process.pid, 'SIGTERM')
   }
+  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
+  const masterKey = loadMasterKey(config.dataDir, random)
   const store = await openStore({
     dataDir: config.dataDir,
+    auditKey: masterKey.derive('audit'),
     cacheKiB: Math.round(config.store.cacheSize / 1024),
     clock,
     log,
@@ -103,7 +107,6 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
     dataDir: config.dataDir,
     cacheBytes: config.delivery.bodyCache,
   })
-  const masterKey = loadMasterKey(config.dataDir, random)
   const seal = makeSeal(masterKey.derive('seal'), random)
   const catalog = await openCatalog(store, clock, log)
   const metrics = makeMetrics()

@@ -2,6 +2,7 @@
  * Opens what commands work with: the store, the operating settings and the use cases over them, without any engine,
  * listener or name look-up. Works beside a running server, which notices changes within a second.
  */
+import { mkdirSync } from 'node:fs'
 import type { Config } from '../config/schema.ts'
 import type { Ports } from '../core/ports.ts'
 import { makeAccess } from '../services/access.ts'
@@ -25,8 +26,11 @@ import type { CliServices } from './services.ts'
  */
 export async function openCliServices(config: Config, ports: Ports): Promise<CliServices> {
   const { clock, random, log } = ports
+  mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
+  const masterKey = loadMasterKey(config.dataDir, random)
   const store = await openStore({
     dataDir: config.dataDir,
+    auditKey: masterKey.derive('audit'),
     cacheKiB: Math.round(config.store.cacheSize / 1024),
     clock,
     log,
@@ -34,7 +38,6 @@ export async function openCliServices(config: Config, ports: Ports): Promise<Cli
     onFatal: (error) => log.error({ err: error }, 'the writer stopped'),
   })
   try {
-    const masterKey = loadMasterKey(config.dataDir, random)
     const hashKey = masterKey.derive('secret-hash')
     const seal = makeSeal(masterKey.derive('seal'), random)
     const ownerEmail = `owner@${config.hostname}`

@@ -31,6 +31,7 @@ export const ID_PREFIXES = {
   backup: 'bak',
 } as const
 export type IdKind = keyof typeof ID_PREFIXES
+export const isIdKind = (kind: string): kind is IdKind => Object.hasOwn(ID_PREFIXES, kind)
 
 declare const brand: unique symbol
 type Branded<K extends IdKind> = number & { readonly [brand]: K }

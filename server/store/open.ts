@@ -37,6 +37,8 @@ export interface StoreOptions {
   readonly cacheKiB: number
   readonly clock: Clock
   readonly log: Log
+  /** Of the audit chain, 32 bytes; not kept in the database. */
+  readonly auditKey: Buffer
   readonly onFatal: (error: Error) => void
 }
 
@@ -52,6 +54,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     file,
     cacheKiB: options.cacheKiB,
     clock: options.clock,
+    auditKey: options.auditKey,
     onFatal: options.onFatal,
   })
   const reader = openDatabase({ file, readonly: true, cacheKiB: options.cacheKiB })

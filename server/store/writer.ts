@@ -46,6 +46,8 @@ export interface WriterOptions {
   readonly file: string
   readonly cacheKiB: number
   readonly clock: Clock
+  /** Of the audit chain, 32 bytes. */
+  readonly auditKey: Buffer
   /** The thread died: nothing can be kept any more and the process should end. */
   readonly onFatal: (error: Error) => void
 }
@@ -68,7 +70,7 @@ const threadFile = (): URL =>
 
 export function startWriter(options: WriterOptions): Writer {
   const thread = new Worker(threadFile(), {
-    workerData: { file: options.file, cacheKiB: options.cacheKiB },
+    workerData: { file: options.file, cacheKiB: options.cacheKiB, auditKey: options.auditKey },
   })
   const flying: Waiting[][] = []
   const counts = { batches: 0, ops: 0, waiting: 0 }
@@ -143,7 +145,12 @@ export function startWriter(options: WriterOptions): Writer {
     cancel: (message, now): Promise<number> => enqueue({ kind: 'cancel', message, now }),
     retryNow: (deliveries, now): Promise<readonly LaneId[]> =>
       enqueue({ kind: 'retry-now', deliveries, now }),
-    write: (changes) => enqueue({ kind: 'write', statements: changes.map(toStatement) }),
+    write: (changes, record) =>
+      enqueue({
+        kind: 'write',
+        statements: changes.map(toStatement),
+        audit: record === undefined || 'unaudited' in record ? undefined : record,
+      }),
     close: () => (closing ??= shutDown()),
   }
 

@@ -140,7 +140,14 @@ function auditDatabase({ sink, installation }) {
 /** Sweeps as the program's retention does, only without waiting an hour; then files and rows must agree. */
 async function auditSpool({ dataDir }) {
   const clock = { now: Date.now, after: () => ({ cancel() {} }) }
-  const store = await openStore({ dataDir, cacheKiB: 8192, clock, log: quiet, onFatal() {} })
+  const store = await openStore({
+    dataDir,
+    auditKey: Buffer.alloc(32, 5),
+    cacheKiB: 8192,
+    clock,
+    log: quiet,
+    onFatal() {},
+  })
   try {
     const swept = await openBodies(store, { dataDir, cacheBytes: 0 }).sweep(Infinity)
     const folder = join(dataDir, 'spool')

@@ -69,6 +69,7 @@ export async function openWorld(changes: Partial<HttpDeps> = {}): Promise<World>
   const log = recordingLog()
   const store = await openStore({
     dataDir,
+    auditKey: Buffer.alloc(32, 5),
     cacheKiB: 4096,
     clock,
     log,

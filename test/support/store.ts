@@ -45,6 +45,7 @@ export async function makeTestStore(options: TestStoreOptions = {}): Promise<Tes
   const clock = options.clock ?? manualClock()
   const log = recordingLog()
   const store = await openStore({
+    auditKey: Buffer.alloc(32, 5),
     dataDir,
     cacheKiB: 16_384,
     clock,

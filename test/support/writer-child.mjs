@@ -16,7 +16,14 @@ const clock = {
 const onFatal = (error) => {
   throw error
 }
-const { writer } = await openStore({ dataDir, cacheKiB: 4_096, clock, log, onFatal })
+const { writer } = await openStore({
+  dataDir,
+  auditKey: Buffer.alloc(32, 5),
+  cacheKiB: 4_096,
+  clock,
+  log,
+  onFatal,
+})
 
 const message = {
   tenant: 1,

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { AppError } from '../../core/errors.ts'
 import type { Random } from '../../core/ports.ts'
 
-export type KeyPurpose = 'seal' | 'secret-hash' | 'return-path'
+export type KeyPurpose = 'seal' | 'secret-hash' | 'return-path' | 'audit' | 'backup' | 'session' | 'token'
 
 export interface MasterKey {
   /** 32 bytes, the same for the same purpose. */

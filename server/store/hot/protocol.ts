@@ -1,4 +1,5 @@
 /** What crosses between the event loop and the writer thread. Bodies travel in one transferred buffer per batch. */
+import type { AuditDraft } from '../../core/audit.ts'
 import type { ErrorCode } from '../../core/errors.ts'
 import type { DeliveryId, LaneId, MessageId } from '../../core/ids.ts'
 import type {
@@ -59,7 +60,12 @@ export type Op =
     }
   | { readonly kind: 'cancel'; readonly message: MessageId; readonly now: number }
   | { readonly kind: 'retry-now'; readonly deliveries: readonly DeliveryId[]; readonly now: number }
-  | { readonly kind: 'write'; readonly statements: readonly Statement[] }
+  | {
+      readonly kind: 'write'
+      readonly statements: readonly Statement[]
+      /** What the audit log keeps of it; undefined for bookkeeping. */
+      readonly audit: AuditDraft | undefined
+    }
 
 export interface Batch {
   readonly now: number

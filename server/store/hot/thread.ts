@@ -6,6 +6,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import type { NewMessage } from '../../core/work.ts'
 import { makeAccept } from './accept.ts'
+import { makeAudit } from './audit.ts'
 import { openDatabase } from './database.ts'
 import { makeEventLog } from './events.ts'
 import { failure, isStoreFault } from './failure.ts'
@@ -18,6 +19,8 @@ import { makeWrite } from './write.ts'
 export interface ThreadData {
   readonly file: string
   readonly cacheKiB: number
+  /** Of the audit chain. */
+  readonly auditKey: Uint8Array
 }
 
 const port = parentPort
@@ -31,6 +34,7 @@ const lanes = makeLaneOps(db, events)
 const lease = makeLease(db, lanes)
 const settle = makeSettle(db, events)
 const write = makeWrite(db)
+const audit = makeAudit(db, Buffer.from(data.auditKey))
 
 const begin = db.prepare('begin immediate')
 const commit = db.prepare('commit')
@@ -71,8 +75,14 @@ function run(op: Op, batch: Batch): unknown {
     case 'retry-now':
       return settle.retryNow(op.deliveries, op.now)
     case 'write':
-      return write(op.statements)
+      return writeAudited(op, batch.now)
   }
+}
+
+function writeAudited(op: Extract<Op, { kind: 'write' }>, now: number): unknown {
+  const results = write(op.statements)
+  if (op.audit !== undefined) audit(op.audit, now, results)
+  return results
 }
 
 /** Throws when any operation or the commit fails; then nothing of it was kept. */

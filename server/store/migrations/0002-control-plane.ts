@@ -134,6 +134,8 @@ export const controlPlane: MigrationSpec = {
     `create index audit_day on audit (day, id)`,
     `create trigger audit_no_update before update on audit
        begin select raise(abort, 'the audit log is append-only'); end`,
+    `create trigger audit_no_delete before delete on audit
+       begin select raise(abort, 'the audit log is append-only'); end`,
 
     `create table backups (
        id integer primary key, name text not null, target text not null, trigger text not null,

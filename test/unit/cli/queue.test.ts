@@ -12,6 +12,7 @@ const google = { kind: 'mx', provider: 'google', site: 'mx.google.com' } as cons
 async function withStore<T>(cli: TestCli, use: (store: Store) => Promise<T>): Promise<T> {
   const { clock, log } = cli.ports
   const store = await openStore({
+    auditKey: Buffer.alloc(32, 5),
     dataDir: cli.dataDir,
     cacheKiB: 1024,
     clock,

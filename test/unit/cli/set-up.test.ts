@@ -9,6 +9,7 @@ import { testCli, type TestCli } from '../../support/cli.ts'
 async function rows(cli: TestCli, query: string): Promise<readonly unknown[]> {
   const { clock, log } = cli.ports
   const store = await openStore({
+    auditKey: Buffer.alloc(32, 5),
     dataDir: cli.dataDir,
     cacheKiB: 1024,
     clock,
