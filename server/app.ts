@@ -107,7 +107,7 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
     dataDir: config.dataDir,
     cacheBytes: config.delivery.bodyCache,
   })
-  const seal = makeSeal(masterKey.derive('seal'), random)
+  const seal = makeSeal(masterKey, random)
   const catalog = await openCatalog(store, clock, log)
   const metrics = makeMetrics()
   const disk = await watchDisk({

@@ -106,7 +106,7 @@ export function composeLane(parts: LaneParts): LaneDeps {
         auth:
           hop?.user === undefined
             ? undefined
-            : { user: hop.user, password: seal.open(hop.password ?? '') },
+            : { user: hop.user, password: seal.open(hop.password ?? '', 'next-hop') },
         timeouts: {
           connectMs: delivery.timeouts.connect,
           bannerMs: delivery.timeouts.banner,

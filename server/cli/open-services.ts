@@ -39,7 +39,7 @@ export async function openCliServices(config: Config, ports: Ports): Promise<Cli
   })
   try {
     const hashKey = masterKey.derive('secret-hash')
-    const seal = makeSeal(masterKey.derive('seal'), random)
+    const seal = makeSeal(masterKey, random)
     const ownerEmail = `owner@${config.hostname}`
     const { setupToken } = await prepareInstallation({
       store,

@@ -47,7 +47,7 @@ export function makeDomains(deps: {
     return {
       selector,
       algorithm: algorithm === 'rsa-sha256' ? 'rsa' : 'ed25519',
-      privateKey: deps.seal.seal(pem),
+      privateKey: deps.seal.seal(pem, 'dkim'),
       publicRecord: dkimRecord(key),
     }
   }

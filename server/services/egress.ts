@@ -130,4 +130,4 @@ export function makeEgress(deps: {
 }
 
 const sealHop = (hop: NextHop, seal: Seal): NextHop =>
-  hop.password === undefined ? hop : { ...hop, password: seal.seal(hop.password) }
+  hop.password === undefined ? hop : { ...hop, password: seal.seal(hop.password, 'next-hop') }

@@ -1,33 +1,117 @@
 /**
- * The installation's master key: 32 random bytes in a file only the owner may read. It never leaves this module
- * whole; everything else gets a key derived for one purpose (HKDF-SHA256, RFC 5869).
+ * The installation's master key: a ring of versions, 32 random bytes each, in a file only the owner may read. It never
+ * leaves this module whole, but for a backup; everything else gets a key derived for one purpose (HKDF-SHA256,
+ * RFC 5869). The file holds one line per version, `1:<64 hex digits>`; 64 hex digits alone are version 1.
  */
 import { hkdfSync } from 'node:crypto'
-import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import {
+  closeSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
 import { AppError } from '../../core/errors.ts'
 import type { Random } from '../../core/ports.ts'
 
-export type KeyPurpose = 'seal' | 'secret-hash' | 'return-path' | 'audit' | 'backup' | 'session' | 'token'
+/**
+ * Purpose → whether its key changes when the master key is rotated. What is only ever compared cannot be converted:
+ * a hash of a secret we no longer have, a token that is out in somebody's mailbox, a chain that was written. These
+ * stay with version 1, and a rotation does not help when version 1 itself has leaked.
+ */
+const ROTATES = {
+  /** Secrets we must read again: DKIM keys, passwords of next hops, TOTP secrets. */
+  seal: true,
+  /** API keys, SMTP passwords, setup links. */
+  'secret-hash': false,
+  /** Signed return paths of mail that is under way. */
+  'return-path': false,
+  /** The chain of the audit log. */
+  audit: false,
+  /** The recovery key, which somebody keeps on paper. */
+  backup: false,
+  /** Session cookies. */
+  session: false,
+  /** One-time links and tokens in mail. */
+  token: false,
+} as const satisfies Record<string, boolean>
+export type KeyPurpose = keyof typeof ROTATES
 
 export interface MasterKey {
-  /** 32 bytes, the same for the same purpose. */
-  derive(purpose: KeyPurpose): Buffer
+  /**
+   * 32 bytes, the same for the same purpose and version. Without a version: the current one for what rotates,
+   * version 1 for everything else. Throws INTERNAL for a version that is not in the file.
+   */
+  derive(purpose: KeyPurpose, version?: number): Buffer
+  /** The version that new secrets are sealed with. */
+  readonly current: number
+  readonly versions: readonly number[]
+  /** Reads the file again. What was read before stays known to this process, even when it is no longer in the file. */
+  refresh(): void
 }
 
+/** Version → 32 bytes. */
+export type KeyRing = ReadonlyMap<number, Buffer>
+
 const KEY_BYTES = 32
+const FIRST = 1
+
+export const masterKeyFile = (dataDir: string): string => join(dataDir, 'master.key')
 
 /** Reads `master.key` in the data directory, or makes it (mode 0600) on first start. */
 export function loadMasterKey(dataDir: string, random: Random): MasterKey {
-  const file = join(dataDir, 'master.key')
-  const secret = readKey(file) ?? createKey(file, random)
+  const known = readMasterKey(dataDir)
+  if (known !== undefined) return known
+  writeKeyFile(masterKeyFile(dataDir), new Map([[FIRST, random.bytes(KEY_BYTES)]]))
+  return loadMasterKey(dataDir, random)
+}
+
+/** Undefined when there is none yet. Throws CONFIG_INVALID when the file holds something else. */
+export function readMasterKey(dataDir: string): MasterKey | undefined {
+  const file = masterKeyFile(dataDir)
+  const ring = readKeyFile(file)
+  return ring === undefined ? undefined : masterKeyOf(ring, () => readKeyFile(file))
+}
+
+/** A key over a ring that is at hand, such as that of a backup. */
+export function masterKeyOf(
+  ring: KeyRing,
+  reread: () => KeyRing | undefined = () => undefined,
+): MasterKey {
+  const keys = new Map(ring)
+  let current = Math.max(...ring.keys())
+  const derived = new Map<string, Buffer>()
   return {
-    derive: (purpose) =>
-      Buffer.from(hkdfSync('sha256', secret, 'posthorn', `posthorn/${purpose}/1`, KEY_BYTES)),
+    get current() {
+      return current
+    },
+    get versions() {
+      return [...keys.keys()].sort((a, b) => a - b)
+    },
+    refresh() {
+      const read = reread()
+      if (read === undefined) return
+      for (const [version, key] of read) keys.set(version, key)
+      current = Math.max(...read.keys())
+    },
+    derive(purpose, version = ROTATES[purpose] ? current : FIRST) {
+      const info = `posthorn/${purpose}/${version}`
+      const have = derived.get(info)
+      if (have !== undefined) return have
+      const secret = keys.get(version)
+      if (secret === undefined)
+        throw new AppError('INTERNAL', { detail: `master.key has no version ${version}.` })
+      const key = Buffer.from(hkdfSync('sha256', secret, 'posthorn', info, KEY_BYTES))
+      derived.set(info, key)
+      return key
+    },
   }
 }
 
-function readKey(file: string): Buffer | undefined {
+function readKeyFile(file: string): KeyRing | undefined {
   let text: string
   try {
     text = readFileSync(file, 'utf8')
@@ -35,16 +119,99 @@ function readKey(file: string): Buffer | undefined {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
     throw error
   }
-  const key = Buffer.from(text.trim(), 'hex')
-  if (key.length !== KEY_BYTES)
-    throw new AppError('CONFIG_INVALID', {
-      public: `${file} does not hold a master key (64 hex digits). Restore it from a backup: without it sealed secrets cannot be read.`,
-    })
-  return key
+  const ring = parseKeyRing(text)
+  if (ring !== undefined) return ring
+  throw new AppError('CONFIG_INVALID', {
+    public: `${file} does not hold a master key (one line "1:" and 64 hex digits for each version). Restore it from a backup: without it sealed secrets cannot be read.`,
+  })
 }
 
-function createKey(file: string, random: Random): Buffer {
-  const key = random.bytes(KEY_BYTES)
-  writeFileSync(file, `${key.toString('hex')}\n`, { mode: 0o600, flag: 'wx' })
-  return key
+/** Undefined when the text is no key file, or one without version 1. */
+export function parseKeyRing(text: string): KeyRing | undefined {
+  const ring = new Map<number, Buffer>()
+  for (const line of text.trim().split(/\s+/)) {
+    const [, version = String(FIRST), hex] =
+      /^(?:([1-9]\d{0,5}):)?([0-9a-f]{64})$/i.exec(line) ?? []
+    if (hex === undefined || ring.has(Number(version))) return undefined
+    ring.set(Number(version), Buffer.from(hex, 'hex'))
+  }
+  return ring.has(FIRST) ? ring : undefined
+}
+
+const formatKeyRing = (ring: KeyRing): string =>
+  [...ring].map(([version, key]) => `${version}:${key.toString('hex')}\n`).join('')
+
+/** Adds a version and returns its number. Throws STATE_CONFLICT while another process changes the file. */
+export function addKeyVersion(dataDir: string, random: Random): number {
+  return changeKeyFile(dataDir, (ring) => {
+    const version = Math.max(...ring.keys()) + 1
+    ring.set(version, random.bytes(KEY_BYTES))
+    return version
+  })
+}
+
+/** Takes a version out for good. The caller has made sure that nothing needs it. */
+export function removeKeyVersion(dataDir: string, version: number): void {
+  changeKeyFile(dataDir, (ring) => void ring.delete(version))
+}
+
+function changeKeyFile<T>(dataDir: string, change: (ring: Map<number, Buffer>) => T): T {
+  const file = masterKeyFile(dataDir)
+  return replaceFile(file, () => {
+    const known = readKeyFile(file)
+    if (known === undefined)
+      throw new AppError('STATE_CONFLICT', { public: `There is no ${file} yet.` })
+    const ring = new Map(known)
+    const result = change(ring)
+    return { text: formatKeyRing(ring), result }
+  })
+}
+
+/** Writes a key file where there is none; one that another process made meanwhile stays. */
+function writeKeyFile(file: string, ring: KeyRing): void {
+  replaceFile(file, () => ({ text: formatKeyRing(readKeyFile(file) ?? ring), result: undefined }))
+}
+
+/**
+ * The draft is made before the old content is read and takes its place by renaming, so it is a lock too: two that
+ * change the file at a time would each forget the other's key, and with it whatever was sealed under it.
+ */
+function replaceFile<T>(file: string, content: () => { text: string; result: T }): T {
+  const draft = `${file}.new`
+  const handle = openDraft(draft)
+  let result: T
+  try {
+    const made = content()
+    result = made.result
+    writeSync(handle, made.text)
+    fsyncSync(handle)
+    renameSync(draft, file)
+  } catch (error) {
+    rmSync(draft, { force: true })
+    throw error
+  } finally {
+    closeSync(handle)
+  }
+  syncFolder(dirname(file))
+  return result
+}
+
+function openDraft(draft: string): number {
+  try {
+    return openSync(draft, 'wx', 0o600)
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error
+    throw new AppError('STATE_CONFLICT', {
+      public: `Another process changes the master key just now. If none does, one was cut off: remove ${draft}.`,
+    })
+  }
+}
+
+function syncFolder(folder: string): void {
+  const handle = openSync(folder, 'r')
+  try {
+    fsyncSync(handle)
+  } finally {
+    closeSync(handle)
+  }
 }

@@ -44,7 +44,7 @@ export function makeRenderer(deps: { seal: Seal; returnPath: ReturnPathSettings 
       parseDkimKey({
         domain: domain.name,
         selector: key.selector,
-        pem: deps.seal.open(key.privateKey),
+        pem: deps.seal.open(key.privateKey, 'dkim'),
       }),
     )
     keys.set(domain, parsed)
