@@ -6,6 +6,7 @@ import { mkdirSync } from 'node:fs'
 import type { Config } from '../config/schema.ts'
 import type { Ports } from '../core/ports.ts'
 import { makeAccess } from '../services/access.ts'
+import { makeAudit } from '../services/audit.ts'
 import { loadMasterKey } from '../services/auth/master-key.ts'
 import { makeSeal } from '../services/auth/seal.ts'
 import { openCatalog } from '../services/catalog.ts'
@@ -60,6 +61,7 @@ export async function openCliServices(config: Config, ports: Ports): Promise<Cli
     return {
       tenants: makeTenants({ store, catalog, clock, random, hashKey }),
       access: makeAccess({ store, catalog, clock, random, hashKey }),
+      audit: makeAudit({ store, key: masterKey.derive('audit') }),
       domains: makeDomains({ store, catalog, clock, seal }),
       egress: makeEgress({ store, catalog, clock, seal }),
       explain: makeExplain({ store, catalog, routing }),

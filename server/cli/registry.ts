@@ -3,6 +3,7 @@
  * here, and, if it needs a use case, a line in `services.ts`. The frame gives it `--help`, `--json`, settings as flags,
  * errors and exit codes.
  */
+import { auditExport, auditList, auditVerify } from './audit.ts'
 import { backup, restore } from './backup.ts'
 import { check } from './check.ts'
 import type { Command } from './command.ts'
@@ -59,6 +60,9 @@ export const COMMANDS: readonly Command[] = [
   limitSet,
   limitList,
   limitRemove,
+  auditList,
+  auditVerify,
+  auditExport,
   check,
   migrate,
   backup,

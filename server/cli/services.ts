@@ -4,6 +4,7 @@
  * database themselves.
  */
 import type { Clock } from '../core/ports.ts'
+import type { Audit } from '../services/audit.ts'
 import type { Access } from '../services/access.ts'
 import type { Domains } from '../services/domains.ts'
 import type { Egress } from '../services/egress.ts'
@@ -15,6 +16,7 @@ import type { Tenants } from '../services/tenants.ts'
 export interface CliServices {
   readonly tenants: Tenants
   readonly access: Access
+  readonly audit: Audit
   readonly domains: Domains
   readonly egress: Egress
   readonly explain: Explain

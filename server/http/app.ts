@@ -76,7 +76,7 @@ function requestIds({ clock }: HttpDeps): () => string {
 /** A parameter that means nothing is a mistake of the client's; without a schema it would pass in silence. */
 function refuseStrayQueries(app: FastifyInstance): void {
   app.addHook('onRoute', ({ config, schema }) => {
-    if (config?.scope !== undefined && schema !== undefined) schema.querystring ??= NoQuery
+    if (config?.public === undefined && schema !== undefined) schema.querystring ??= NoQuery
   })
 }
 

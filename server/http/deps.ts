@@ -2,6 +2,7 @@
 import type { DeliveryId, MessageId, TenantId } from '../core/ids.ts'
 import type { Clock, Log } from '../core/ports.ts'
 import type { Authenticator } from '../services/auth/authenticate.ts'
+import type { Sessions } from '../services/auth/sessions.ts'
 import type { Explanation } from '../services/explain.ts'
 import type { Health } from '../services/health.ts'
 import type { Submit } from '../services/submit-contract.ts'
@@ -33,7 +34,8 @@ export interface RequestFacts {
 export interface HttpDeps {
   readonly reader: Reader
   readonly submit: Submit
-  readonly auth: Pick<Authenticator, 'key'>
+  readonly auth: Pick<Authenticator, 'key' | 'countryOf'>
+  readonly sessions: Sessions
   /** Undefined when the tenant has no such message. */
   readonly cancel: (
     tenant: TenantId,

@@ -93,7 +93,7 @@ function fastifyFacts(error: unknown): { code: string; statusCode: number } {
 export function sendProblem(error: AppError, request: FastifyRequest, reply: FastifyReply): void {
   const status = statusOf(error)
   if (status === 401 || error.code === 'SCOPE_MISSING')
-    reply.header('www-authenticate', challenge(error, request.routeOptions.config.scope))
+    reply.header('www-authenticate', challenge(error, request.routeOptions.config.permission))
   if (error.kind === 'limited' || error.kind === 'unavailable') {
     const seconds = Math.ceil((error.retryAfterMs ?? RETRY_AFTER_S * 1000) / 1000)
     reply.header('retry-after', String(Math.max(1, seconds)))

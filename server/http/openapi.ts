@@ -5,7 +5,8 @@
 import swagger from '@fastify/swagger'
 import type { FastifyInstance } from 'fastify'
 import { ERROR_CODES } from '../core/errors.ts'
-import type { KeyScope } from '../services/auth/principal.ts'
+import type { RouteAccess } from './auth.ts'
+import { SESSION_COOKIE } from './cookies.ts'
 import type { HttpDeps } from './deps.ts'
 import { exampleOf } from './docs/schema.ts'
 import { isObject, objectAt } from './json.ts'
@@ -29,11 +30,11 @@ export async function installOpenApi(
   app: FastifyInstance,
   { publicUrl, version }: Pick<HttpDeps, 'publicUrl' | 'version'>,
 ): Promise<void> {
-  const scopes = new Map<string, KeyScope>()
+  const accesses = new Map<string, RouteAccess>()
   app.addHook('onRoute', ({ url, method, config }) => {
     const path = url.replace(/:(\w+)/g, '{$1}')
-    if (config?.scope === undefined) return
-    for (const name of [method].flat()) scopes.set(`${name.toLowerCase()} ${path}`, config.scope)
+    if (config === undefined) return
+    for (const name of [method].flat()) accesses.set(`${name.toLowerCase()} ${path}`, config)
   })
   await app.register(swagger, {
     openapi: {
@@ -48,6 +49,13 @@ export async function installOpenApi(
             scheme: 'bearer',
             description: 'An API key: `ph_live_…`, or `ph_test_…` whose mail goes to the sandbox.',
           },
+          session: {
+            type: 'apiKey',
+            in: 'cookie',
+            name: SESSION_COOKIE,
+            description:
+              'A signed-in person. Unsafe requests also carry the header `Posthorn-Csrf` with the token of `GET /v1/session`; whoever belongs to several tenants names one in `Posthorn-Tenant`.',
+          },
         },
       },
     },
@@ -55,7 +63,7 @@ export async function installOpenApi(
       // A copy: what stands at the routes is also what requests are checked with.
       const api: unknown =
         'openapiObject' in document ? structuredClone(document.openapiObject) : {}
-      if (isObject(api)) finish(api, (operation) => scopes.get(operation))
+      if (isObject(api)) finish(api, (operation) => accesses.get(operation) ?? { public: true })
       return api as never // our own JSON, in the plugin's type
     },
   })
@@ -67,13 +75,13 @@ export function describeApi(app: FastifyInstance): Json {
   return isObject(api) ? api : {}
 }
 
-function finish(api: Json, scopeOf: (operation: string) => KeyScope | undefined): void {
+function finish(api: Json, accessOf: (operation: string) => RouteAccess): void {
   const schemas: Json = { Problem: PROBLEM }
   for (const [path, item] of Object.entries(objectAt(api, 'paths'))) {
     if (!isObject(item)) continue
     for (const method of METHODS) {
       const operation = item[method]
-      if (isObject(operation)) describe(operation, path, scopeOf(`${method} ${path}`))
+      if (isObject(operation)) describe(operation, path, accessOf(`${method} ${path}`))
     }
     giveExamples(api, item)
     hoist(item, schemas)
@@ -86,17 +94,32 @@ function finish(api: Json, scopeOf: (operation: string) => KeyScope | undefined)
   components['parameters'] = { IdempotencyKey: IDEMPOTENCY_KEY }
 }
 
-/** Adds what follows from how every route works: the key, its scope, and the refusals. */
-function describe(operation: Json, path: string, scope: KeyScope | undefined): void {
+/** Who may call an operation, in words. */
+function accessText({ permission, account, stepUp, personOnly }: RouteAccess): string {
+  const words: string[] = []
+  if (permission !== undefined) words.push(`Needs the permission \`${permission}\`.`)
+  if (account !== undefined) words.push('About the account of who is signed in.')
+  if (personOnly === true) words.push('Not for API keys.')
+  if (stepUp === true) words.push('A person must have confirmed who they are a short time ago.')
+  return words.join(' ')
+}
+
+const securityOf = ({ permission, personOnly }: RouteAccess): Json[] =>
+  permission !== undefined && personOnly !== true
+    ? [{ apiKey: [] }, { session: [] }]
+    : [{ session: [] }]
+
+/** Adds what follows from how every route works: who may call it, and the refusals. */
+function describe(operation: Json, path: string, access: RouteAccess): void {
   const responses = objectAt(operation, 'responses')
   const produces = BINARY[path]
   if (produces !== undefined) responses['200'] = produces
   const refusals: (keyof typeof REFUSALS)[] = []
   const hasBody = 'requestBody' in operation
   if (hasBody || 'parameters' in operation) refusals.push('400')
-  if (scope !== undefined) {
-    operation['security'] = [{ apiKey: [] }]
-    operation['description'] = `${String(operation['description'])} Needs the scope \`${scope}\`.`
+  if (access.public !== true) {
+    operation['security'] = securityOf(access)
+    operation['description'] = `${String(operation['description'])} ${accessText(access)}`
     refusals.push('401', '403', '429')
   }
   if (path.includes('{')) refusals.push('404')

@@ -71,6 +71,8 @@ export interface ChainFault {
 export interface ChainCheck {
   /** Records in order of id; may be called many times. */
   take(rows: readonly AuditRow[]): void
+  /** Id of the last record taken, 0 before the first. */
+  last(): number
   /** `head` as it stands in the settings, undefined when there is none. */
   finish(head: string | undefined): ChainReport
 }
@@ -79,6 +81,8 @@ export interface ChainReport {
   readonly days: number
   readonly first: string | undefined
   readonly last: string | undefined
+  /** Hash of the last record. */
+  readonly head: string | undefined
   readonly faults: readonly ChainFault[]
 }
 
@@ -125,6 +129,7 @@ export function checkChain(key: Buffer): ChainCheck {
         former = row
       }
     },
+    last: () => former?.id ?? 0,
     finish(text) {
       if (text === undefined) {
         if (records > 0) fault(former?.id ?? 0, 'head', 'The end of the log is not recorded.')
@@ -143,7 +148,7 @@ export function checkChain(key: Buffer): ChainCheck {
         else if (head.hash !== former?.hash)
           fault(head.id, 'edited', `The last record is not the one that was written.`)
       }
-      return { records, days: days.size, first, last: former?.day, faults }
+      return { records, days: days.size, first, last: former?.day, head: former?.hash, faults }
     },
   }
 }

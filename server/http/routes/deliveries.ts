@@ -12,7 +12,7 @@ export function deliveryRoutes(app: HttpApp, { reader, explain }: HttpDeps): voi
   app.get(
     '/v1/deliveries/:id',
     {
-      config: { scope: 'messages:read' },
+      config: { permission: 'messages:read' },
       schema: {
         operationId: 'getDelivery',
         tags: ['Deliveries'],
@@ -32,7 +32,7 @@ export function deliveryRoutes(app: HttpApp, { reader, explain }: HttpDeps): voi
   app.get(
     '/v1/deliveries/:id/explain',
     {
-      config: { scope: 'messages:read' },
+      config: { permission: 'messages:read' },
       schema: {
         operationId: 'explainDelivery',
         tags: ['Deliveries'],

@@ -12,7 +12,7 @@ export function eventRoutes(app: HttpApp, { reader }: HttpDeps): void {
   app.get(
     '/v1/events',
     {
-      config: { scope: 'messages:read' },
+      config: { permission: 'messages:read' },
       schema: {
         operationId: 'listEvents',
         tags: ['Events'],

@@ -44,7 +44,7 @@ export function rawRoutes(app: HttpApp, { submit, limits }: HttpDeps): void {
   app.post(
     '/v1/messages/raw',
     {
-      config: { scope: 'messages:send' },
+      config: { permission: 'messages:send' },
       schema: {
         operationId: 'sendRaw',
         tags: ['Messages'],

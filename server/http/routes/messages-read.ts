@@ -16,7 +16,7 @@ export function messageRoutes(app: HttpApp, { reader, cancel, content }: HttpDep
   app.get(
     '/v1/messages',
     {
-      config: { scope: 'messages:read' },
+      config: { permission: 'messages:read' },
       schema: {
         operationId: 'listMessages',
         tags: ['Messages'],
@@ -49,7 +49,7 @@ export function messageRoutes(app: HttpApp, { reader, cancel, content }: HttpDep
   app.get(
     '/v1/messages/:id',
     {
-      config: { scope: 'messages:read' },
+      config: { permission: 'messages:read' },
       schema: {
         operationId: 'getMessage',
         tags: ['Messages'],
@@ -83,7 +83,7 @@ export function messageRoutes(app: HttpApp, { reader, cancel, content }: HttpDep
   app.get(
     '/v1/messages/:id/content',
     {
-      config: { scope: 'messages:read' },
+      config: { permission: 'messages:read' },
       schema: {
         operationId: 'getMessageContent',
         tags: ['Messages'],
@@ -109,7 +109,7 @@ export function messageRoutes(app: HttpApp, { reader, cancel, content }: HttpDep
   app.post(
     '/v1/messages/:id/cancel',
     {
-      config: { scope: 'messages:manage' },
+      config: { permission: 'messages:manage' },
       schema: {
         operationId: 'cancelMessage',
         tags: ['Messages'],

@@ -23,7 +23,7 @@ export function sendRoutes(app: HttpApp, { submit, limits }: HttpDeps): void {
   app.post(
     '/v1/messages',
     {
-      config: { scope: 'messages:send' },
+      config: { permission: 'messages:send' },
       schema: {
         operationId: 'sendMessage',
         tags: ['Messages'],
@@ -49,7 +49,7 @@ export function sendRoutes(app: HttpApp, { submit, limits }: HttpDeps): void {
   app.post(
     '/v1/messages/batch',
     {
-      config: { scope: 'messages:send' },
+      config: { permission: 'messages:send' },
       schema: {
         operationId: 'sendBatch',
         tags: ['Messages'],

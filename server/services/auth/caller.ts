@@ -31,6 +31,7 @@ export interface SessionFacts {
   readonly email: string
   readonly name: string
   readonly stage: SessionStage
+  readonly method: string
   readonly createdAt: number
   readonly expiresAt: number
   /** The last proof of who it is, epoch ms. */
@@ -42,13 +43,14 @@ export interface SessionFacts {
 
 export interface KeyCaller {
   readonly kind: 'key'
-  readonly actor: Actor
+  /** Made when asked: most requests change nothing that is audited. */
+  readonly actor: () => Actor
   readonly tenant: TenantId
   readonly principal: Principal
 }
 export interface SessionCaller {
   readonly kind: 'session'
-  readonly actor: Actor
+  readonly actor: () => Actor
   /** The tenant the request is about; undefined where none is needed. */
   readonly tenant: TenantId | undefined
   readonly session: SessionFacts

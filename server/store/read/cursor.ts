@@ -1,7 +1,8 @@
 /** List cursors: the key of the last row looked at, as an opaque word that only its own list accepts. */
 import { AppError } from '../../core/errors.ts'
 
-export type ListName = 'messages' | 'events'
+export type ListName =
+  'messages' | 'events' | 'audit' | 'security' | 'users' | 'keys' | 'credentials' | 'backups'
 
 export const encodeCursor = (list: ListName, id: number): string =>
   Buffer.from(`${list}:${id}`).toString('base64url')

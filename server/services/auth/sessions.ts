@@ -1,0 +1,286 @@
+/**
+ * Sessions of people: opened by a sign-in, found by the token in the cookie, moved to a new token whenever their
+ * rights grow (so that a token somebody planted or saw before is worth nothing), ended one by one or all at once.
+ */
+import { createHmac } from 'node:crypto'
+import type { Actor } from '../../core/audit.ts'
+import { AppError } from '../../core/errors.ts'
+import { asId, encodeId } from '../../core/ids.ts'
+import type { SessionId, UserId } from '../../core/ids.ts'
+import type { PlatformRole } from '../../core/permission.ts'
+import type { Clock, Log, Random } from '../../core/ports.ts'
+import type { Store } from '../../store/open.ts'
+import { changeSession, endSessions, insertSession } from '../../store/sessions.ts'
+import { sessionByToken, sessionsOf } from '../../store/sessions.ts'
+import type { SessionRow } from '../../store/sessions.ts'
+import type { Change } from '../../store/writer.ts'
+import { abilitiesOf } from './ability.ts'
+import type { Grants } from './ability.ts'
+import type { Membership, SessionFacts, SessionStage, Whence } from './caller.ts'
+import { hashSecret } from './secret.ts'
+
+export interface SessionSettings {
+  /** Not used for so long: over. */
+  readonly idleMs: number
+  /** Over in any case. */
+  readonly lifetimeMs: number
+  /** Sessions of one person at a time; a further one ends the one unused the longest. */
+  readonly devices: number
+  /** How long a proof of who it is counts for dangerous acts. */
+  readonly stepUpMs: number
+}
+
+/** Somebody who may have a session. */
+export interface SessionPerson {
+  readonly email: string
+  readonly name: string
+  readonly platformRole: PlatformRole | undefined
+  readonly memberships: readonly Membership[]
+  readonly grants: Grants
+}
+
+export interface SessionInfo {
+  readonly id: SessionId
+  readonly stage: SessionStage
+  readonly method: string
+  readonly userAgent: string
+  readonly ip: string
+  /** JSON of Place. */
+  readonly place: string
+  readonly createdAt: number
+  readonly lastUsedAt: number
+  readonly expiresAt: number
+}
+
+export interface NewSessionRequest {
+  readonly user: UserId
+  readonly email: string
+  readonly stage: SessionStage
+  /** `password`, `passkey`, then what was added: `password+totp`. */
+  readonly method: string
+  readonly whence: Whence
+  /** A session of the same browser that this one takes the place of. */
+  readonly instead?: SessionId | undefined
+}
+
+export interface Sessions {
+  /** The token is for the cookie and is kept nowhere. */
+  open(request: NewSessionRequest): Promise<{ readonly id: SessionId; readonly token: string }>
+  /** Throws SESSION_ENDED for a token that is unknown, ended, expired, or of somebody who may not sign in. */
+  authenticate(token: string, whence: Whence): Promise<SessionFacts>
+  /** After a further proof: a new token, the old one is worth nothing any more. */
+  advance(
+    session: Pick<SessionFacts, 'id' | 'user' | 'email'>,
+    to: { readonly stage: SessionStage; readonly method?: string },
+    whence: Whence,
+  ): Promise<{ readonly token: string }>
+  /** Whether the person has proved who they are within the last minutes. */
+  isConfirmed(session: SessionFacts): boolean
+  list(user: UserId): Promise<readonly SessionInfo[]>
+  /** NOT_FOUND when the person has no such session in force. */
+  end(actor: Actor, user: { id: UserId; email: string }, session: SessionId): Promise<void>
+  /** All but `except`; resolves with how many. */
+  endOthers(
+    actor: Actor,
+    user: { id: UserId; email: string },
+    except: SessionId | undefined,
+  ): Promise<number>
+  /** Goes with every unsafe request of this session; only a page of ours can have read it. */
+  csrfToken(session: SessionId): string
+}
+
+/** A use is noted at most so often. */
+const TOUCH_MS = 60_000
+const TOKEN_BYTES = 32
+const TOKEN = /^[A-Za-z0-9_-]{43}$/
+
+export interface SessionDeps {
+  readonly store: Store
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  /** Derived for sessions. */
+  readonly key: Buffer
+  readonly settings: SessionSettings
+  /** Undefined: deactivated, locked, or gone. */
+  readonly personOf: (user: UserId) => Promise<SessionPerson | undefined>
+  /** JSON of the place of an address. */
+  readonly placeText: (ip: string) => string
+}
+
+export function makeSessions(deps: SessionDeps): Sessions {
+  const { store, clock, random, log, key, settings, placeText } = deps
+  const newToken = (): string => random.bytes(TOKEN_BYTES).toString('base64url')
+  const idleBefore = (): number => clock.now() - settings.idleMs
+
+  /** What has to go so that one more session fits. */
+  async function surplus(user: UserId): Promise<Change[]> {
+    const now = clock.now()
+    const inForce = await sessionsOf(store, user, { now, idleBefore: idleBefore() })
+    return inForce
+      .slice(Math.max(0, settings.devices - 1))
+      .map(({ id }) =>
+        endSessions(
+          store,
+          { user, only: asId('session', id) },
+          { at: now, because: 'too many devices' },
+        ),
+      )
+  }
+
+  /** Not awaited by the request that it notes. */
+  function touch(row: SessionRow, whence: Whence): void {
+    const now = clock.now()
+    if (now - row.last_used_at < TOUCH_MS && row.ip === whence.ip) return
+    const change = changeSession(store, asId('session', row.id), {
+      lastUsedAt: now,
+      ip: whence.ip,
+      ...(row.ip === whence.ip ? {} : { place: placeText(whence.ip) }),
+    })
+    store.writer.write([change], { unaudited: 'last use of a session' }).catch((error: unknown) => {
+      if (error instanceof AppError && error.code === 'SESSION_ENDED') return
+      log.warn({ err: error }, 'the use of a session could not be noted')
+    })
+  }
+
+  return {
+    async open({ user, email, stage, method, whence, instead }) {
+      const now = clock.now()
+      const token = newToken()
+      const also = await surplus(user)
+      if (instead !== undefined)
+        also.push(
+          endSessions(store, { user, only: instead }, { at: now, because: 'signed in again' }),
+        )
+      const id = await insertSession(
+        store,
+        {
+          user,
+          tokenHash: hashSecret(token, key),
+          stage,
+          method,
+          expiresAt: now + settings.lifetimeMs,
+          confirmedAt: stage === 'open' ? now : undefined,
+          userAgent: whence.userAgent,
+          ip: whence.ip,
+          place: placeText(whence.ip),
+        },
+        {
+          now,
+          also,
+          record: {
+            actor: personActor(user, email, whence),
+            tenant: undefined,
+            action: 'session.opened',
+            target: { kind: 'session', id: undefined, name: email },
+            after: { stage, method, userAgent: whence.userAgent },
+          },
+        },
+      )
+      return { id, token }
+    },
+
+    async authenticate(token, whence) {
+      if (!TOKEN.test(token)) throw new AppError('SESSION_ENDED')
+      const row = await sessionByToken(store, hashSecret(token, key), clock.now())
+      if (row === undefined || row.last_used_at <= idleBefore()) throw new AppError('SESSION_ENDED')
+      const user = asId('user', row.user_id)
+      const person = await deps.personOf(user)
+      if (person === undefined) throw new AppError('SESSION_ENDED')
+      touch(row, whence)
+      return {
+        id: asId('session', row.id),
+        user,
+        email: person.email,
+        name: person.name,
+        stage: row.stage,
+        method: row.method,
+        createdAt: row.created_at,
+        expiresAt: row.expires_at,
+        confirmedAt: row.confirmed_at ?? undefined,
+        platformRole: person.platformRole,
+        memberships: person.memberships,
+        abilities: abilitiesOf(person.grants),
+      }
+    },
+
+    async advance({ id, user, email }, { stage, method }, whence) {
+      const now = clock.now()
+      const token = newToken()
+      const change = changeSession(store, id, {
+        tokenHash: hashSecret(token, key),
+        stage,
+        lastUsedAt: now,
+        ...(stage === 'open' ? { confirmedAt: now } : {}),
+        ...(method === undefined ? {} : { method }),
+      })
+      await store.writer.write([change], {
+        actor: personActor(user, email, whence),
+        tenant: undefined,
+        action: 'session.confirmed',
+        target: { kind: 'session', id: encodeId('session', id), name: email },
+        after: { stage, ...(method === undefined ? {} : { method }) },
+      })
+      return { token }
+    },
+
+    isConfirmed: ({ stage, confirmedAt }) =>
+      stage === 'open' &&
+      confirmedAt !== undefined &&
+      clock.now() - confirmedAt < settings.stepUpMs,
+
+    async list(user) {
+      const rows = await sessionsOf(store, user, { now: clock.now(), idleBefore: idleBefore() })
+      return rows.map((row) => ({
+        id: asId('session', row.id),
+        stage: row.stage,
+        method: row.method,
+        userAgent: row.user_agent,
+        ip: row.ip,
+        place: row.place,
+        createdAt: row.created_at,
+        lastUsedAt: row.last_used_at,
+        expiresAt: row.expires_at,
+      }))
+    },
+
+    async end(actor, user, session) {
+      const { query } = endSessions(
+        store,
+        { user: user.id, only: session },
+        { at: clock.now(), because: 'ended by hand' },
+      )
+      await store.writer.write([{ query, expect: { changes: 1, orElse: 'NOT_FOUND' } }], {
+        actor,
+        tenant: undefined,
+        action: 'session.ended',
+        target: { kind: 'session', id: encodeId('session', session), name: user.email },
+      })
+    },
+
+    async endOthers(actor, user, except) {
+      const which = except === undefined ? { user: user.id } : { user: user.id, except }
+      const change = endSessions(store, which, { at: clock.now(), because: 'all ended by hand' })
+      const [ended] = await store.writer.write([change], {
+        actor,
+        tenant: undefined,
+        action: 'session.all-ended',
+        target: { kind: 'user', id: encodeId('user', user.id), name: user.email },
+      })
+      return ended?.changes ?? 0
+    },
+
+    csrfToken: (session) => createHmac('sha256', key).update(`csrf ${session}`).digest('base64url'),
+  }
+}
+
+/** The person at work on their own account. */
+export const personActor = (user: UserId, email: string, whence: Whence): Actor => ({
+  kind: 'user',
+  id: user,
+  name: email,
+  means: 'session',
+  ip: whence.ip,
+  country: undefined,
+  requestId: whence.requestId,
+})
