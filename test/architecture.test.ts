@@ -70,6 +70,9 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   fastify: ['server/http'],
   '@fastify/swagger': ['server/http'],
   '@fastify/type-provider-typebox': ['server/http'],
+  // services/backup
+  '@aws-sdk/client-s3': ['server/services'],
+  '@aws-sdk/lib-storage': ['server/services'],
   'prom-client': ['server/services', 'server/http'],
   typebox: ['server/config', 'server/cli', 'server/http'],
   'dns-packet': ['dns'],

@@ -101,6 +101,12 @@ export const ERROR_CODES = {
   STORE_FULL: { kind: 'unavailable', text: 'There is no room to keep mail at the moment.' },
   STORE_UNAVAILABLE: { kind: 'unavailable', text: 'Mail cannot be kept at the moment.' },
   SHUTTING_DOWN: { kind: 'unavailable', text: 'The service is restarting; try again in a moment.' },
+  BACKUP_DAMAGED: { kind: 'invalid', text: 'This is no backup, or one that is damaged.' },
+  BACKUP_KEY_WRONG: { kind: 'invalid', text: 'The backup does not open with this recovery key.' },
+  BACKUP_TARGET_FAILED: {
+    kind: 'unavailable',
+    text: 'The place where backups are kept does not work at the moment.',
+  },
   LEASE_LOST: { kind: 'conflict', text: 'Another worker owns this lane now.' },
   INTERNAL: { kind: 'internal', text: 'Something went wrong on our side.' },
 } as const satisfies Record<string, ErrorSpec>

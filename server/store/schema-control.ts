@@ -195,6 +195,8 @@ export interface BackupsTable extends Row {
   trigger: 'schedule' | 'demand'
   state: 'running' | 'done' | 'failed' | 'deleted'
   started_at: number
+  /** The last sign of life of the process that makes it. */
+  heartbeat_at: number
   finished_at: number | null
   bytes: number | null
   messages: number | null

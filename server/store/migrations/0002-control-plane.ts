@@ -139,8 +139,12 @@ export const controlPlane: MigrationSpec = {
 
     `create table backups (
        id integer primary key, name text not null, target text not null, trigger text not null,
-       state text not null, started_at integer not null, finished_at integer, bytes integer,
-       messages integer, deliveries integer, verified_at integer, error text
+       state text not null, started_at integer not null, heartbeat_at integer not null,
+       finished_at integer, bytes integer, messages integer, deliveries integer,
+       verified_at integer, error text
      ) strict`,
+    // One at a time, over all processes.
+    `create unique index backups_running on backups (state) where state = 'running'`,
+    `create index backups_name on backups (name)`,
   ],
 }
