@@ -2,8 +2,8 @@
  * How long the answer to a wrong login waits: longer with each failure from the same client, over all its
  * connections. Right logins never wait. In memory and bounded; it locks nobody out.
  */
+import { clientKey } from '../core/network.ts'
 import type { Clock } from '../core/ports.ts'
-import { clientKey } from './network.ts'
 
 export interface AuthThrottle {
   /** Notes a failure; returns the milliseconds its answer has to wait. */

@@ -1,6 +1,6 @@
 /** Counts open connections: in all, per client address, and per login. It counts; saying no is the caller's part. */
 import type { CredentialId } from '../core/ids.ts'
-import { clientKey } from './network.ts'
+import { clientKey } from '../core/network.ts'
 
 export interface ConnectionLimits {
   /** Counts the connection, or says which limit refused it (then it is not counted). */

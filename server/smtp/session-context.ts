@@ -1,4 +1,5 @@
 /** What all sessions of a listener share: ports, services, limits and counters. */
+import type { NetworkTest } from '../core/network.ts'
 import type { Clock, Log } from '../core/ports.ts'
 import type { Authenticator } from '../services/auth/authenticate.ts'
 import type { CredentialLimits, Principal } from '../services/auth/principal.ts'
@@ -6,7 +7,6 @@ import type { Submit } from '../services/submit-contract.ts'
 import type { AuthThrottle } from './auth-throttle.ts'
 import type { StrictOptions } from './connection.ts'
 import type { ConnectionLimits } from './connection-limits.ts'
-import type { NetworkTest } from './network.ts'
 import type { Bodies } from './receive.ts'
 
 export interface SubmissionLimits {

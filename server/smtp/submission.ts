@@ -2,6 +2,7 @@
  * SMTP submission (RFC 6409): starts the listeners, watches over slow clients, and ends without losing a message that
  * is on its way in. It decides nothing about mail; that is the submit service's.
  */
+import { networkTest } from '../core/network.ts'
 import type { Clock, Log, Random } from '../core/ports.ts'
 import type { Authenticator } from '../services/auth/authenticate.ts'
 import type { CredentialLimits, Principal } from '../services/auth/principal.ts'
@@ -10,7 +11,6 @@ import { makeAuthThrottle } from './auth-throttle.ts'
 import type { Certificate } from './certificate.ts'
 import { makeConnectionLimits } from './connection-limits.ts'
 import { Listener } from './listener.ts'
-import { networkTest } from './network.ts'
 import { makeBodies } from './receive.ts'
 import type { SessionContext, SubmissionCounters, SubmissionLimits } from './session-context.ts'
 

@@ -1,6 +1,6 @@
 /** Addresses of clients: in which networks they lie, and what counts as one client. Pure; asks no DNS. */
 import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net'
-import { AppError } from '../core/errors.ts'
+import { AppError } from './errors.ts'
 
 /** The dual-stack form `::ffff:192.0.2.1` becomes `192.0.2.1`; zone ids are dropped. */
 export function plainAddress(address: string): string {

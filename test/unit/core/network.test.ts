@@ -1,6 +1,6 @@
 /** Networks of clients, and what counts as one client. */
 import { describe, expect, test } from 'vitest'
-import { clientKey, isLoopback, networkTest, plainAddress } from '../../../server/smtp/network.ts'
+import { clientKey, isLoopback, networkTest, plainAddress } from '../../../server/core/network.ts'
 
 describe('a network', () => {
   const cases: [network: string, address: string, isIn: boolean, why: string][] = [
