@@ -84,6 +84,48 @@ export async function userByEmail(store: Store, email: string): Promise<UserId |
   return row === undefined ? undefined : asId('user', row.id)
 }
 
+export interface UserRow {
+  readonly id: number
+  readonly email: string
+  readonly name: string
+  readonly password_hash: string | null
+  readonly platform_role: string | null
+  readonly created_at: number
+  readonly confirmed_at: number | null
+  readonly deactivated_at: number | null
+  readonly locked_at: number | null
+  readonly locked_because: string | null
+}
+
+/** `by` is the row's key, or the address in lower case. */
+export const findUser = (
+  store: Pick<Store, 'read'>,
+  by: { readonly id: UserId } | { readonly email: string },
+): Promise<UserRow | undefined> => {
+  const all = store.read.selectFrom('users').selectAll()
+  return ('id' in by ? all.where('id', '=', by.id) : all.where('email', '=', by.email))
+    .limit(1)
+    .executeTakeFirst()
+}
+
+/** Whether a code or a passkey can be asked for. */
+export async function hasSecondFactor(store: Pick<Store, 'read'>, user: UserId): Promise<boolean> {
+  const totp = await store.read
+    .selectFrom('totp')
+    .select('user_id')
+    .where('user_id', '=', user)
+    .where('confirmed_at', 'is not', null)
+    .executeTakeFirst()
+  if (totp !== undefined) return true
+  const passkey = await store.read
+    .selectFrom('passkeys')
+    .select('id')
+    .where('user_id', '=', user)
+    .limit(1)
+    .executeTakeFirst()
+  return passkey !== undefined
+}
+
 /** Makes somebody a member, or changes their role. */
 export async function setMembership(
   store: Store,

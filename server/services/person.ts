@@ -1,0 +1,131 @@
+/**
+ * What is known of a person when they sign in and at every request after that: who they are, where they belong, what
+ * they may do there. Read anew each time, so that a change is in force with the next request.
+ */
+import { parseAddress } from '../core/address.ts'
+import { asId } from '../core/ids.ts'
+import type { UserId } from '../core/ids.ts'
+import { BUILT_IN_ROLES, isBuiltInRole, isPlatformRole } from '../core/permission.ts'
+import type { PlatformRole, TenantPermission } from '../core/permission.ts'
+import { membershipsOf } from '../store/memberships.ts'
+import type { MembershipRow } from '../store/memberships.ts'
+import type { Store } from '../store/open.ts'
+import { findUser, hasSecondFactor } from '../store/users.ts'
+import type { UserRow } from '../store/users.ts'
+import type { Grants } from './auth/ability.ts'
+import type { Membership } from './auth/caller.ts'
+import { parsePermissions } from './role-permissions.ts'
+import { mustHaveSecondFactor, parseTenantSettings } from './tenant-settings.ts'
+
+export interface PersonFacts {
+  readonly id: UserId
+  readonly email: string
+  readonly name: string
+  readonly platformRole: PlatformRole | undefined
+  /** Of live tenants. */
+  readonly memberships: readonly Membership[]
+  readonly grants: Grants
+}
+
+export interface SignInPerson extends PersonFacts {
+  /** Argon2id in PHC form; undefined until one is set. */
+  readonly passwordHash: string | undefined
+  readonly deactivated: boolean
+  readonly lockedAt: number | undefined
+  readonly hasSecondFactor: boolean
+  readonly mustHaveSecondFactor: boolean
+}
+
+export interface PersonReads {
+  /** None for somebody who is deactivated or gone. */
+  grantsOf(user: UserId): Promise<Grants>
+  /** For sessions: undefined for somebody who is deactivated, locked or gone. */
+  personOf(user: UserId): Promise<PersonFacts | undefined>
+  /** By address as typed, or by id. Also somebody who may not sign in: the caller asks and answers all alike. */
+  personForSignIn(who: string | UserId): Promise<SignInPerson | undefined>
+}
+
+export const NO_GRANTS: Grants = { platform: undefined, tenants: [] }
+
+/** The form in which an address is kept: the domain in A-labels, all in lower case. Undefined: nobody's. */
+export function emailKey(text: string): string | undefined {
+  const parsed = parseAddress(text.trim())
+  if (parsed.ok) return parsed.address.toLowerCase()
+  // The first owner of a machine whose name has no dot.
+  return /^[!-~]{1,254}$/.test(text) ? text.toLowerCase() : undefined
+}
+
+const isLive = (user: UserRow): boolean => user.deactivated_at === null
+
+function permissionsOf(row: MembershipRow): readonly TenantPermission[] {
+  if (isBuiltInRole(row.role)) return BUILT_IN_ROLES[row.role].permissions
+  return row.permissions === null ? [] : parsePermissions(row.permissions)
+}
+
+const platformRoleOf = ({ platform_role: role }: UserRow): PlatformRole | undefined =>
+  role !== null && isPlatformRole(role) ? role : undefined
+
+function factsOf(user: UserRow, rows: readonly MembershipRow[]): PersonFacts {
+  const platformRole = platformRoleOf(user)
+  return {
+    id: asId('user', user.id),
+    email: user.email,
+    name: user.name,
+    platformRole,
+    memberships: rows.map((row) => ({
+      tenant: asId('tenant', row.tenant_id),
+      tenantName: row.tenant_name,
+      role: row.role,
+    })),
+    grants: isLive(user)
+      ? {
+          platform: platformRole,
+          tenants: rows.map((row) => ({
+            tenant: asId('tenant', row.tenant_id),
+            permissions: permissionsOf(row),
+          })),
+        }
+      : NO_GRANTS,
+  }
+}
+
+const asksForSecondFactor = (row: MembershipRow): boolean =>
+  mustHaveSecondFactor(parseTenantSettings(row.tenant_settings), {
+    name: row.role,
+    asks: row.second_factor === 1,
+  })
+
+export function makePersonReads(store: Pick<Store, 'read'>): PersonReads {
+  async function personOf(id: UserId): Promise<PersonFacts | undefined> {
+    const user = await findUser(store, { id })
+    if (user === undefined || !isLive(user) || user.locked_at !== null) return undefined
+    return factsOf(user, await membershipsOf(store, id))
+  }
+  return {
+    personOf,
+    async grantsOf(id) {
+      const user = await findUser(store, { id })
+      if (user === undefined || !isLive(user)) return NO_GRANTS
+      return factsOf(user, await membershipsOf(store, id)).grants
+    },
+    async personForSignIn(who) {
+      const email = typeof who === 'string' ? emailKey(who) : undefined
+      if (typeof who === 'string' && email === undefined) return undefined
+      const user = await findUser(
+        store,
+        typeof who === 'string' ? { email: email ?? '' } : { id: who },
+      )
+      if (user === undefined) return undefined
+      const id = asId('user', user.id)
+      const rows = await membershipsOf(store, id)
+      return {
+        ...factsOf(user, rows),
+        passwordHash: user.password_hash ?? undefined,
+        deactivated: !isLive(user),
+        lockedAt: user.locked_at ?? undefined,
+        hasSecondFactor: await hasSecondFactor(store, id),
+        mustHaveSecondFactor: rows.some(asksForSecondFactor),
+      }
+    },
+  }
+}

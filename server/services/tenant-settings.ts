@@ -1,0 +1,56 @@
+/**
+ * What a tenant decides for itself. Kept as JSON that later versions add to, so reading is tolerant: what is missing or
+ * makes no sense has its default.
+ */
+import { BUILT_IN_ROLES, isBuiltInRole } from '../core/permission.ts'
+import type { BuiltInRole } from '../core/permission.ts'
+
+export const SECOND_FACTOR_RULES = ['nobody', 'roles', 'everybody'] as const
+export type SecondFactorRule = (typeof SECOND_FACTOR_RULES)[number]
+
+export interface TenantSettings {
+  /** Whose sign-in must have a second factor. `roles`: own roles that ask for it, and those of `secondFactorRoles`. */
+  readonly requireSecondFactor: SecondFactorRule
+  /** Built-in roles that ask for it. */
+  readonly secondFactorRoles: readonly BuiltInRole[]
+}
+
+export const BUILT_IN_ROLE_NAMES = Object.keys(BUILT_IN_ROLES).filter(isBuiltInRole)
+
+/** `json` is what the database holds. Never throws. */
+export function parseTenantSettings(json: string): TenantSettings {
+  const rule = field(json, 'requireSecondFactor')
+  const roles = field(json, 'secondFactorRoles')
+  return {
+    requireSecondFactor: SECOND_FACTOR_RULES.find((known) => known === rule) ?? 'roles',
+    secondFactorRoles: Array.isArray(roles)
+      ? BUILT_IN_ROLE_NAMES.filter((name) => roles.includes(name))
+      : [],
+  }
+}
+
+function field(json: string, name: string): unknown {
+  try {
+    const value: unknown = JSON.parse(json)
+    return typeof value === 'object' && value !== null && Object.hasOwn(value, name)
+      ? Reflect.get(value, name)
+      : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Whether somebody with this role must have a second factor. `asks` is the flag of a role of the tenant's own. */
+export function mustHaveSecondFactor(
+  settings: TenantSettings,
+  role: { readonly name: string; readonly asks: boolean },
+): boolean {
+  switch (settings.requireSecondFactor) {
+    case 'nobody':
+      return false
+    case 'everybody':
+      return true
+    case 'roles':
+      return role.asks || settings.secondFactorRoles.some((name) => name === role.name)
+  }
+}
