@@ -25,6 +25,7 @@ import {
   wait,
   yesNo,
 } from './leaf.ts'
+import { security } from './schema-security.ts'
 
 const http = section('The HTTP listener: API, admin, tracking, metrics.', {
   listen: listen('Where to listen.', { default: '127.0.0.1:8080' }),
@@ -302,6 +303,7 @@ export const ConfigSchema = section('Boot settings of Posthorn.', {
   dns,
   delivery,
   store,
+  security,
   log,
   limits,
 })
