@@ -89,7 +89,7 @@ export async function openHttp(parts: WaysInParts): Promise<FastifyInstance> {
     reader: makeReader(parts.store.read),
     submit: parts.submit,
     auth: parts.auth,
-    cancel: (tenant, message) => messages.cancel(tenant, message),
+    cancel: (actor, tenant, message) => messages.cancel(actor, tenant, message),
     content: (tenant, message) => messages.content(tenant, message),
     explain: parts.explain,
     metricsText: () => metrics.text(),

@@ -1,6 +1,7 @@
 /** `posthorn domain …`: the domains a tenant sends from. */
 import { AppError } from '../core/errors.ts'
 import type { Config } from '../config/schema.ts'
+import { cliActor } from './actor.ts'
 import type { Command, CommandContext, CommandResult } from './command.ts'
 import { companionRecords, zoneLine, type RecordToPublish } from './dns-records.ts'
 import { table } from './output.ts'
@@ -39,7 +40,7 @@ export const domainAdd: Command = {
     const tenant = tenantOf(input, opened)
     const name = domainName(argument(input, 'name'))
     const verified = input.flag('verified')
-    const added = await opened.domains.add(tenant.id, name, verified).catch(taken(name))
+    const added = await opened.domains.add(cliActor(), tenant.id, name, verified).catch(taken(name))
     const advised = companions(name, config(), opened)
     const next = verified
       ? 'Verified: its mail is sent. Without the records above many providers will refuse it.'
@@ -123,7 +124,7 @@ const NAME_ARGUMENT = [{ name: 'name', summary: 'The domain' }] as const
 
 async function setVerified(context: CommandContext, verified: boolean): Promise<CommandResult> {
   const changed = await changeDomain(context, ({ domains }, tenant, name) =>
-    domains.setVerified(tenant.id, name, verified),
+    domains.setVerified(cliActor(), tenant.id, name, verified),
   )
   const text = verified
     ? `Mail from ${changed.name} is sent from now on. What the sandbox has stays there.`
@@ -161,7 +162,7 @@ export const domainRemove: Command = {
   options: { tenant: TENANT },
   async run(context) {
     const changed = await changeDomain(context, ({ domains }, tenant, name) =>
-      domains.remove(tenant.id, name),
+      domains.remove(cliActor(), tenant.id, name),
     )
     return {
       text: `Removed ${changed.name}. Its DKIM records can be taken out of DNS in a week.`,

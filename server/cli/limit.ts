@@ -3,6 +3,7 @@ import { AppError } from '../core/errors.ts'
 import { destinationKey } from '../core/lane.ts'
 import type { Limits } from '../core/provider.ts'
 import type { LimitInfo } from '../services/egress-list.ts'
+import { cliActor } from './actor.ts'
 import { UsageError, type Command, type Input, type OptionSpec } from './command.ts'
 import { table } from './output.ts'
 import type { CliServices } from './services.ts'
@@ -112,7 +113,7 @@ export const limitSet: Command = {
     const before = egress.limits().find(same(target))
     const limits: Limits = { ...before?.limits, ...named }
     const note = input.text('note') ?? before?.note
-    await egress.setLimits({ ...target, limits, note })
+    await egress.setLimits(cliActor(), { ...target, limits, note })
     return {
       text: `${targetText(target)}: ${limitsText(limits)}.`,
       data: dataOf({ ...target, limits, note }),
@@ -161,7 +162,7 @@ export const limitRemove: Command = {
         public: `No limit is set for ${targetText(target)}. "posthorn limit list" shows which are.`,
       })
     }
-    await opened.egress.setLimits({ ...target, limits: undefined, note: undefined })
+    await opened.egress.setLimits(cliActor(), { ...target, limits: undefined, note: undefined })
     return {
       text: `Removed the limits of ${targetText(target)}.`,
       data: { for: targetText(target), removed: true },

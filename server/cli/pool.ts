@@ -1,6 +1,7 @@
 /** `posthorn pool …`: weighted sets of sources. */
 import { AppError } from '../core/errors.ts'
 import { encodeId } from '../core/ids.ts'
+import { cliActor } from './actor.ts'
 import type { Command } from './command.ts'
 import { table } from './output.ts'
 import { argument, wholeNumber } from './values.ts'
@@ -14,7 +15,7 @@ export const poolAdd: Command = {
   async run({ input, services }) {
     const { egress } = await services()
     const name = argument(input, 'name')
-    const id = encodeId('pool', await egress.addPool(name))
+    const id = encodeId('pool', await egress.addPool(cliActor(), name))
     return {
       text: `Added pool ${name}.\nNext: posthorn pool set ${name} <source> --weight 1, then posthorn route add <name> --pool ${name}`,
       data: { id, name },
@@ -71,7 +72,7 @@ export const poolSet: Command = {
         public: `There is no source ${source}. To make it: posthorn source add ${source} --ip <address> --ehlo <name>`,
       })
     }
-    await egress.setWeight(pool, source, weight)
+    await egress.setWeight(cliActor(), pool, source, weight)
     const left = egress.poolInfos().find(({ name }) => name === pool)?.sources ?? []
     const warning =
       left.length > 0

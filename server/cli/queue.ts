@@ -3,6 +3,7 @@ import { AppError } from '../core/errors.ts'
 import { asId, encodeId, idTime } from '../core/ids.ts'
 import type { LaneId } from '../core/ids.ts'
 import type { LaneQueue } from '../store/read/queue.ts'
+import { cliActor } from './actor.ts'
 import { UsageError, type Command } from './command.ts'
 import { table, visible } from './output.ts'
 import type { CliServices } from './services.ts'
@@ -104,7 +105,8 @@ export const queueSuspend: Command = {
     const opened = await services()
     const lanes = await lanesNamed(argument(input, 'lane'), opened)
     const until = opened.clock.now() + time
-    for (const row of lanes) await opened.queue.suspend(asId('lane', row.id), until, because)
+    for (const row of lanes)
+      await opened.queue.suspend(cliActor(), asId('lane', row.id), until, because)
     const data = { lanes: lanes.map(laneId), suspendedUntil: isoTime(until), because }
     return { text: `${laneWords(lanes)} suspended until ${timeText(until)}.`, data }
   },
@@ -122,7 +124,7 @@ export const queueResume: Command = {
   async run({ input, services }) {
     const opened = await services()
     const lanes = await lanesNamed(argument(input, 'lane'), opened)
-    for (const row of lanes) await opened.queue.resume(asId('lane', row.id))
+    for (const row of lanes) await opened.queue.resume(cliActor(), asId('lane', row.id))
     const held = lanes.filter((row) => row.suspended_until > opened.clock.now()).length
     const remark = held === 0 ? ' (it was not suspended)' : ''
     return { text: `${laneWords(lanes)} goes on${remark}.`, data: { lanes: lanes.map(laneId) } }
@@ -167,7 +169,8 @@ export const queueRetry: Command = {
     }
     io.err(`Matching: ${deliveries(concerned)}.\n`)
     let retried = 0
-    for (const filter of filters) retried += await opened.queue.retry(filter, limit - retried)
+    for (const filter of filters)
+      retried += await opened.queue.retry(cliActor(), filter, limit - retried)
     return {
       text: `Due now: ${deliveries(retried)}.`,
       data: { matching, retried, dryRun: false },
@@ -195,7 +198,7 @@ export const queueRebuild: Command = {
     'The database is the truth and the queue engine only wakes; this is done at each start and every minute anyway.\nA running server does it within a second after this command.\n\nExample\n  posthorn queue rebuild',
   async run({ services }) {
     const { queue } = await services()
-    const { lanes, domains } = await queue.rebuild()
+    const { lanes, domains } = await queue.rebuild(cliActor())
     return {
       text: `Running servers wake ${countText(lanes)} lanes and ${countText(domains)} domains without a lane within a second.`,
       data: { lanes, domains },

@@ -4,6 +4,7 @@ import { encodeId } from '../core/ids.ts'
 import type { NextHop } from '../core/lane.ts'
 import type { NewRoute } from '../services/egress.ts'
 import type { RouteInfo } from '../services/egress-list.ts'
+import { cliActor } from './actor.ts'
 import { UsageError, type Command, type CommandContext, type Input } from './command.ts'
 import { table } from './output.ts'
 import type { CliServices } from './services.ts'
@@ -108,7 +109,7 @@ export const routeAdd: Command = {
       })
     }
     const to = nextHop === undefined ? { pool } : { nextHop }
-    await opened.egress.addRoute({ name, position, match, to })
+    await opened.egress.addRoute(cliActor(), { name, position, match, to })
     const added = opened.egress.routeInfos().find((route) => route.name === name)
     if (added === undefined) throw new Error(`Route ${name} was written and is not there.`)
     return {
@@ -176,7 +177,7 @@ export const routeRemove: Command = {
         public: `There is no route ${name}. "posthorn route list" shows which there are.`,
       })
     }
-    await egress.removeRoute(name)
+    await egress.removeRoute(cliActor(), name)
     const isLast = egress.routes().length === 0
     const warning = isLast ? '\nNo route is left: new mail waits until there is one.' : ''
     return { text: `Removed route ${name}.${warning}`, data: { name, removed: true } }

@@ -2,6 +2,7 @@
 import { AppError } from '../core/errors.ts'
 import { encodeId } from '../core/ids.ts'
 import { parseEhlo } from '../config/address.ts'
+import { cliActor } from './actor.ts'
 import { UsageError, type Command, type CommandContext, type CommandResult } from './command.ts'
 import { table } from './output.ts'
 import { argument } from './values.ts'
@@ -27,7 +28,7 @@ export const sourceAdd: Command = {
     const { egress } = await services()
     const name = argument(input, 'name')
     const ip = input.text('ip')
-    const id = encodeId('source', await egress.addSource({ name, ip, ehlo }))
+    const id = encodeId('source', await egress.addSource(cliActor(), { name, ip, ehlo }))
     return {
       text: `Added source ${name} (${ip ?? 'address chosen by the system'}, EHLO ${ehlo}).\nIt sends nothing until a pool has it: posthorn pool set default ${name} --weight 1`,
       data: { id, name, ip: ip ?? null, ehlo },
@@ -70,7 +71,7 @@ async function setEnabled(context: CommandContext, enabled: boolean): Promise<Co
       public: `There is no source ${name}. "posthorn source list" shows which there are.`,
     })
   }
-  await egress.setSourceDisabled(name, !enabled)
+  await egress.setSourceDisabled(cliActor(), name, !enabled)
   const text = enabled
     ? `Source ${name} takes part again.`
     : `Source ${name} gets no new deliveries. What waits on it stays until it is enabled again.`

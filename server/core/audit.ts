@@ -57,3 +57,6 @@ export interface AuditDraft {
 export interface Unaudited {
   readonly unaudited: string
 }
+
+/** What every write says of itself. */
+export type ChangeRecord = AuditDraft | Unaudited

@@ -1,4 +1,5 @@
 /** What the HTTP side is handed by the composition root. It reads through `reader` and changes things only through the verbs here. */
+import type { Actor } from '../core/audit.ts'
 import type { DeliveryId, MessageId, TenantId } from '../core/ids.ts'
 import type { Clock, Log } from '../core/ports.ts'
 import type { Authenticator } from '../services/auth/authenticate.ts'
@@ -38,6 +39,7 @@ export interface HttpDeps {
   readonly sessions: Sessions
   /** Undefined when the tenant has no such message. */
   readonly cancel: (
+    actor: Actor,
     tenant: TenantId,
     message: MessageId,
   ) => Promise<{ readonly cancelled: number } | undefined>

@@ -1,11 +1,14 @@
 /** Sender domains of a tenant with their DKIM keys. Verification by DNS comes later; operators may vouch for a domain. */
 import { parseDomain } from '../core/address.ts'
+import type { Actor, AuditDraft } from '../core/audit.ts'
 import { AppError } from '../core/errors.ts'
-import type { TenantId } from '../core/ids.ts'
+import { encodeId } from '../core/ids.ts'
+import type { DomainId, TenantId } from '../core/ids.ts'
 import type { Clock } from '../core/ports.ts'
 import { dkimRecord, dkimRecordName, generateDkimKey, parseDkimKey } from '../delivery/dkim-key.ts'
 import { deleteDomain, insertDomain, setDomainVerified } from '../store/domains.ts'
-import type { DkimRecord } from '../store/catalog.ts'
+import { domainKey } from '../store/catalog.ts'
+import type { DkimRecord, DomainRecord } from '../store/catalog.ts'
 import type { Store } from '../store/open.ts'
 import type { Seal } from './auth/seal.ts'
 import type { Catalog } from './catalog.ts'
@@ -23,9 +26,9 @@ export interface DomainInfo {
 
 export interface Domains {
   /** Makes an RSA-2048 and an Ed25519 key. NAME_TAKEN when the tenant has the domain already. */
-  add(tenant: TenantId, name: string, verified: boolean): Promise<DomainInfo>
-  setVerified(tenant: TenantId, name: string, verified: boolean): Promise<void>
-  remove(tenant: TenantId, name: string): Promise<void>
+  add(actor: Actor, tenant: TenantId, name: string, verified: boolean): Promise<DomainInfo>
+  setVerified(actor: Actor, tenant: TenantId, name: string, verified: boolean): Promise<void>
+  remove(actor: Actor, tenant: TenantId, name: string): Promise<void>
   list(tenant: TenantId): DomainInfo[]
 }
 
@@ -62,8 +65,15 @@ export function makeDomains(deps: {
     })),
   })
 
+  /** Throws NOT_FOUND. */
+  function find(tenant: TenantId, name: string): DomainRecord {
+    const known = catalog.current.domains.get(domainKey(tenant, name))
+    if (known === undefined) throw new AppError('NOT_FOUND')
+    return known
+  }
+
   return {
-    async add(tenant, text, verified) {
+    async add(actor, tenant, text, verified) {
       const parsed = parseDomain(text)
       if (!parsed.ok)
         throw new AppError('ADDRESS_INVALID', {
@@ -77,16 +87,39 @@ export function makeDomains(deps: {
         newKey(name, `ph${month}e`, 'ed25519-sha256'),
       ])
       const verifiedAt = verified ? now : undefined
-      await insertDomain(store, { tenant, name, verifiedAt, dkim }, now)
+      const record = {
+        ...change(actor, tenant, 'domain.added', name, undefined),
+        after: { verified, selectors: dkim.map(({ selector }) => selector) },
+      }
+      await insertDomain(store, { tenant, name, verifiedAt, dkim }, { now, record })
       await catalog.refresh()
       return infoOf(name, verified, dkim)
     },
-    async setVerified(tenant, name, verified) {
-      await setDomainVerified(store, { tenant, name, at: verified ? clock.now() : undefined })
+    async setVerified(actor, tenant, name, verified) {
+      const known = find(tenant, name)
+      const at = verified ? clock.now() : undefined
+      const action = verified ? 'domain.verified' : 'domain.unverified'
+      await setDomainVerified(
+        store,
+        { tenant, name, at },
+        {
+          ...change(actor, tenant, action, name, known.id),
+          before: { verified: known.verifiedAt !== undefined },
+          after: { verified },
+        },
+      )
       await catalog.refresh()
     },
-    async remove(tenant, name) {
-      await deleteDomain(store, { tenant, name })
+    async remove(actor, tenant, name) {
+      const known = find(tenant, name)
+      await deleteDomain(
+        store,
+        { tenant, name },
+        {
+          ...change(actor, tenant, 'domain.removed', name, known.id),
+          before: { verified: known.verifiedAt !== undefined },
+        },
+      )
       await catalog.refresh()
     },
     list: (tenant) =>
@@ -95,3 +128,16 @@ export function makeDomains(deps: {
         .map((domain) => infoOf(domain.name, domain.verifiedAt !== undefined, domain.dkim)),
   }
 }
+
+const change = (
+  actor: Actor,
+  tenant: TenantId,
+  action: string,
+  name: string,
+  id: DomainId | undefined,
+): AuditDraft => ({
+  actor,
+  tenant,
+  action,
+  target: { kind: 'domain', id: id === undefined ? undefined : encodeId('domain', id), name },
+})

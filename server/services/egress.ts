@@ -1,6 +1,8 @@
 /** The ways out, as operators see them: sources, pools, routes, limits. Names in, ids stay inside. */
 import { isIP } from 'node:net'
+import type { Actor, AuditDraft } from '../core/audit.ts'
 import { AppError } from '../core/errors.ts'
+import { encodeId } from '../core/ids.ts'
 import type { PoolId, RouteId, SourceId } from '../core/ids.ts'
 import type { NextHop } from '../core/lane.ts'
 import type { Clock } from '../core/ports.ts'
@@ -32,20 +34,26 @@ export interface NewRoute {
 }
 
 export interface Egress {
-  addSource(source: { name: string; ip: string | undefined; ehlo: string }): Promise<SourceId>
-  setSourceDisabled(name: string, disabled: boolean): Promise<void>
-  addPool(name: string): Promise<PoolId>
+  addSource(
+    actor: Actor,
+    source: { name: string; ip: string | undefined; ehlo: string },
+  ): Promise<SourceId>
+  setSourceDisabled(actor: Actor, name: string, disabled: boolean): Promise<void>
+  addPool(actor: Actor, name: string): Promise<PoolId>
   /** Weight 0 takes the source out. */
-  setWeight(pool: string, source: string, weight: number): Promise<void>
-  addRoute(route: NewRoute): Promise<RouteId>
-  removeRoute(name: string): Promise<void>
+  setWeight(actor: Actor, pool: string, source: string, weight: number): Promise<void>
+  addRoute(actor: Actor, route: NewRoute): Promise<RouteId>
+  removeRoute(actor: Actor, name: string): Promise<void>
   /** `limits` undefined removes what was set. */
-  setLimits(entry: {
-    scope: 'destination' | 'source'
-    key: string
-    limits: Limits | undefined
-    note: string | undefined
-  }): Promise<void>
+  setLimits(
+    actor: Actor,
+    entry: {
+      scope: 'destination' | 'source'
+      key: string
+      limits: Limits | undefined
+      note: string | undefined
+    },
+  ): Promise<void>
   sources(): readonly SourceRecord[]
   pools(): readonly PoolRecord[]
   routes(): readonly RouteRecord[]
@@ -74,49 +82,89 @@ export function makeEgress(deps: {
   const poolNamed = (name: string): PoolRecord => find(catalog.current.pools.values(), name)
 
   return {
-    async addSource(source) {
+    async addSource(actor, source) {
       if (source.ip !== undefined && isIP(source.ip) === 0)
         throw new AppError('BODY_INVALID', { public: `${source.ip} is not an IP address.` })
-      const id = await insertSource(store, source, clock.now())
+      const record = {
+        ...changed(actor, 'source.added', { kind: 'source', id: undefined, name: source.name }),
+        after: { ip: source.ip ?? null, ehlo: source.ehlo },
+      }
+      const id = await insertSource(store, source, { now: clock.now(), record })
       await catalog.refresh()
       return id
     },
-    async setSourceDisabled(name, disabled) {
-      await setSourceDisabled(store, sourceNamed(name).id, disabled ? clock.now() : undefined)
+    async setSourceDisabled(actor, name, disabled) {
+      const { id } = sourceNamed(name)
+      const action = disabled ? 'source.disabled' : 'source.enabled'
+      const target = { kind: 'source', id: encodeId('source', id), name }
+      const at = disabled ? clock.now() : undefined
+      await setSourceDisabled(store, id, at, changed(actor, action, target))
       await catalog.refresh()
     },
-    async addPool(name) {
-      const id = await insertPool(store, name, clock.now())
+    async addPool(actor, name) {
+      const record = changed(actor, 'pool.added', { kind: 'pool', id: undefined, name })
+      const id = await insertPool(store, name, { now: clock.now(), record })
       await catalog.refresh()
       return id
     },
-    async setWeight(pool, source, weight) {
-      const member = { pool: poolNamed(pool).id, source: sourceNamed(source).id, weight }
-      await setPoolWeight(store, member)
+    async setWeight(actor, poolName, sourceName, weight) {
+      const pool = poolNamed(poolName)
+      const source = sourceNamed(sourceName)
+      const target = { kind: 'pool', id: encodeId('pool', pool.id), name: poolName }
+      const former = pool.sources.find((member) => member.source === source.id)?.weight ?? 0
+      await setPoolWeight(
+        store,
+        { pool: pool.id, source: source.id, weight },
+        {
+          ...changed(actor, 'pool.changed', target),
+          before: { [sourceName]: former },
+          after: { [sourceName]: weight },
+        },
+      )
       await catalog.refresh()
     },
-    async addRoute(route) {
+    async addRoute(actor, route) {
       const hop = 'nextHop' in route.to ? sealHop(route.to.nextHop, deps.seal) : undefined
-      const pool = 'pool' in route.to ? poolNamed(route.to.pool).id : undefined
+      const pool = 'pool' in route.to ? poolNamed(route.to.pool) : undefined
       const row = {
         name: route.name,
         position: route.position,
         match: JSON.stringify(route.match),
-        pool,
+        pool: pool?.id,
         nextHop: hop === undefined ? undefined : JSON.stringify(hop),
       }
-      const id = await insertRoute(store, row, clock.now())
+      const record = {
+        ...changed(actor, 'route.added', { kind: 'route', id: undefined, name: route.name }),
+        after: {
+          position: route.position,
+          match: row.match,
+          to: pool?.name ?? `${hop?.host ?? ''}:${hop?.port ?? ''}`,
+        },
+      }
+      const id = await insertRoute(store, row, { now: clock.now(), record })
       await catalog.refresh()
       return id
     },
-    async removeRoute(name) {
-      await deleteRoute(store, find(catalog.current.routes, name).id)
+    async removeRoute(actor, name) {
+      const route = find(catalog.current.routes, name)
+      const target = { kind: 'route', id: encodeId('route', route.id), name }
+      await deleteRoute(store, route.id, {
+        ...changed(actor, 'route.removed', target),
+        before: { position: route.position, match: route.match },
+      })
       await catalog.refresh()
     },
-    async setLimits({ scope, key, limits, note }) {
+    async setLimits(actor, { scope, key, limits, note }) {
       const stored = scope === 'source' ? String(sourceNamed(key).id) : key
       const json = limits === undefined ? undefined : JSON.stringify(limits)
-      await setLimits(store, { scope, key: stored, limits: json, note }, clock.now())
+      const former = catalog.current.limits.get(`${scope}/${stored}`)
+      const record = {
+        ...changed(actor, 'limits.changed', { kind: 'limits', id: `${scope}/${key}`, name: key }),
+        before: former?.limits ?? null,
+        after: json ?? null,
+      }
+      const entry = { scope, key: stored, limits: json, note }
+      await setLimits(store, entry, { now: clock.now(), record })
       await catalog.refresh()
     },
     sources: () => [...catalog.current.sources.values()],
@@ -131,3 +179,10 @@ export function makeEgress(deps: {
 
 const sealHop = (hop: NextHop, seal: Seal): NextHop =>
   hop.password === undefined ? hop : { ...hop, password: seal.seal(hop.password, 'next-hop') }
+
+const changed = (actor: Actor, action: string, target: AuditDraft['target']): AuditDraft => ({
+  actor,
+  tenant: undefined,
+  action,
+  target,
+})

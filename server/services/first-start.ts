@@ -25,11 +25,12 @@ export async function prepareInstallation(deps: {
   const now = clock.now()
   const known = await store.read.selectFrom('tenants').select('id').limit(1).executeTakeFirst()
   if (known !== undefined) return { setupToken: undefined }
-  const source = await insertSource(store, { name: 'default', ip: undefined, ehlo: deps.ehlo }, now)
-  const pool = await insertPool(store, 'default', now)
-  await setPoolWeight(store, { pool, source, weight: 1 })
+  const by = { now, record: { unaudited: 'the first start' } }
+  const source = await insertSource(store, { name: 'default', ip: undefined, ehlo: deps.ehlo }, by)
+  const pool = await insertPool(store, 'default', by)
+  await setPoolWeight(store, { pool, source, weight: 1 }, by.record)
   const route = { position: 1_000, name: 'default', match: '{}', pool, nextHop: undefined }
-  await insertRoute(store, route, now)
+  await insertRoute(store, route, by)
   const setupToken = newSecret(deps.random)
   const user = await insertUser(
     store,

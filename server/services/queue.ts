@@ -1,4 +1,6 @@
 /** The queue in an operator's hands: look, suspend, resume, retry. Works beside a running server, which notices within a second. */
+import type { Actor, AuditValue, ChangeRecord } from '../core/audit.ts'
+import { encodeId } from '../core/ids.ts'
 import type { LaneId } from '../core/ids.ts'
 import type { Clock } from '../core/ports.ts'
 import { bumpCatalog } from '../store/catalog.ts'
@@ -13,31 +15,49 @@ const RETRY_BATCH = 1_000
 export interface Queue {
   lanes(): Promise<LaneQueue[]>
   totals(): Promise<{ unrouted: number; waiting: number }>
-  suspend(lane: LaneId, until: number, because: string): Promise<void>
-  resume(lane: LaneId): Promise<void>
+  suspend(actor: Actor, lane: LaneId, until: number, because: string): Promise<void>
+  resume(actor: Actor, lane: LaneId): Promise<void>
   /** How many a retry with this filter would touch. */
   count(filter: WaitingFilter): Promise<number>
   /** Makes them due now; resolves with how many. */
-  retry(filter: WaitingFilter, limit: number): Promise<number>
+  retry(actor: Actor, filter: WaitingFilter, limit: number): Promise<number>
   /** Makes servers derive every wake-up from the database again; resolves with what there is to wake. */
-  rebuild(): Promise<{ lanes: number; domains: number }>
+  rebuild(actor: Actor): Promise<{ lanes: number; domains: number }>
 }
 
 export function makeQueue({ store, clock }: { store: Store; clock: Clock }): Queue {
   /** A server beside us reads its wake-ups anew when the catalogue's version moves. */
-  const tellServers = () => store.writer.write([bumpCatalog(store)])
+  const tellServers = (record: ChangeRecord) => store.writer.write([bumpCatalog(store)], record)
 
-  async function changeLane(lane: LaneId, until: number, because: string | undefined) {
-    await suspendLane(store, lane, { until, because })
-    await tellServers()
+  async function changeLane(
+    actor: Actor,
+    lane: LaneId,
+    suspension: { until: number; because: string | undefined },
+  ): Promise<void> {
+    const id = encodeId('lane', lane)
+    await suspendLane(store, lane, suspension, {
+      actor,
+      tenant: undefined,
+      action: suspension.until === 0 ? 'lane.resumed' : 'lane.suspended',
+      target: { kind: 'lane', id, name: id },
+      after: { until: suspension.until, because: suspension.because ?? null },
+    })
+    await tellServers({ unaudited: 'the change is recorded with the lane' })
   }
+  const queueChange = (actor: Actor, action: string, after: AuditValue): ChangeRecord => ({
+    actor,
+    tenant: undefined,
+    action,
+    target: { kind: 'queue', id: 'queue', name: 'queue' },
+    after,
+  })
   return {
     lanes: () => queueByLane(store.read, clock.now()),
     totals: () => queueTotals(store.read),
-    suspend: changeLane,
-    resume: (lane) => changeLane(lane, 0, undefined),
+    suspend: (actor, lane, until, because) => changeLane(actor, lane, { until, because }),
+    resume: (actor, lane) => changeLane(actor, lane, { until: 0, because: undefined }),
     count: (filter) => countMatching(store.read, filter),
-    async retry(filter, limit) {
+    async retry(actor, filter, limit) {
       let done = 0
       let after = 0
       while (done < limit) {
@@ -50,13 +70,22 @@ export function makeQueue({ store, clock }: { store: Store; clock: Clock }): Que
         after = ids.at(-1) ?? after
         done += ids.length
       }
-      if (done > 0) await tellServers()
+      if (done > 0)
+        await tellServers(
+          queueChange(actor, 'queue.retried', { ...filterText(filter), count: done }),
+        )
       return done
     },
-    async rebuild() {
+    async rebuild(actor) {
       const [lanes, domains] = await Promise.all([lanesWithWork(store), domainsWithoutLane(store)])
-      await tellServers()
+      await tellServers(queueChange(actor, 'queue.rebuilt', { lanes: lanes.length }))
       return { lanes: lanes.length, domains: domains.length }
     },
   }
 }
+
+const filterText = ({ lane, domain, state }: WaitingFilter): Record<string, string> => ({
+  ...(lane === undefined ? {} : { lane: encodeId('lane', lane) }),
+  ...(domain === undefined ? {} : { domain }),
+  ...(state === undefined ? {} : { state }),
+})

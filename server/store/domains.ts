@@ -1,4 +1,5 @@
 /** Rows of sender domains and their DKIM keys. */
+import type { ChangeRecord } from '../core/audit.ts'
 import { asId } from '../core/ids.ts'
 import type { DomainId, TenantId } from '../core/ids.ts'
 import { bumpCatalog } from './catalog.ts'
@@ -16,7 +17,7 @@ export async function insertDomain(
     verifiedAt: number | undefined
     dkim: readonly DkimRecord[]
   },
-  now: number,
+  by: { readonly now: number; readonly record: ChangeRecord },
 ): Promise<DomainId> {
   const query = store.build
     .insertInto('domains')
@@ -25,7 +26,7 @@ export async function insertDomain(
       tenant_id: domain.tenant,
       name: domain.name,
       verified_at: domain.verifiedAt ?? null,
-      created_at: now,
+      created_at: by.now,
     })
     .returning('id')
     .compile()
@@ -42,7 +43,7 @@ export async function insertDomain(
             select.val(key.algorithm).as('algorithm'),
             select.val(key.privateKey).as('private_key'),
             select.val(key.publicRecord).as('public_record'),
-            select.val(now).as('created_at'),
+            select.val(by.now).as('created_at'),
           ])
           .where('domains.name', '=', domain.name)
           .where('domains.tenant_id', '=', domain.tenant),
@@ -50,7 +51,7 @@ export async function insertDomain(
       .compile(),
     expect: { changes: 1, orElse: 'INTERNAL' },
   }))
-  const [inserted] = await store.writer.write([{ query }, ...keys, bumpCatalog(store)])
+  const [inserted] = await store.writer.write([{ query }, ...keys, bumpCatalog(store)], by.record)
   return asId('domain', returnedId(inserted?.rows))
 }
 
@@ -58,6 +59,7 @@ export async function insertDomain(
 export async function setDomainVerified(
   store: Store,
   domain: { tenant: TenantId; name: string; at: number | undefined },
+  record: ChangeRecord,
 ): Promise<void> {
   const query = store.build
     .updateTable('domains')
@@ -65,24 +67,25 @@ export async function setDomainVerified(
     .where('tenant_id', '=', domain.tenant)
     .where('name', '=', domain.name)
     .compile()
-  await store.writer.write([
-    { query, expect: { changes: 1, orElse: 'NOT_FOUND' } },
-    bumpCatalog(store),
-  ])
+  await store.writer.write(
+    [{ query, expect: { changes: 1, orElse: 'NOT_FOUND' } }, bumpCatalog(store)],
+    record,
+  )
 }
 
 /** Removes a domain with its keys; NOT_FOUND when the tenant has no such domain. */
 export async function deleteDomain(
   store: Store,
   domain: { tenant: TenantId; name: string },
+  record: ChangeRecord,
 ): Promise<void> {
   const query = store.build
     .deleteFrom('domains')
     .where('tenant_id', '=', domain.tenant)
     .where('name', '=', domain.name)
     .compile()
-  await store.writer.write([
-    { query, expect: { changes: 1, orElse: 'NOT_FOUND' } },
-    bumpCatalog(store),
-  ])
+  await store.writer.write(
+    [{ query, expect: { changes: 1, orElse: 'NOT_FOUND' } }, bumpCatalog(store)],
+    record,
+  )
 }

@@ -1,4 +1,5 @@
 /** Rows of the ways out: sources, pools, routes. */
+import type { ChangeRecord } from '../core/audit.ts'
 import { asId } from '../core/ids.ts'
 import type { PoolId, RouteId, SourceId } from '../core/ids.ts'
 import { bumpCatalog } from './catalog.ts'
@@ -9,7 +10,7 @@ import { nextId, returnedId } from './rows.ts'
 export async function insertSource(
   store: Store,
   source: { name: string; ip: string | undefined; ehlo: string },
-  now: number,
+  by: { readonly now: number; readonly record: ChangeRecord },
 ): Promise<SourceId> {
   const query = store.build
     .insertInto('sources')
@@ -18,12 +19,12 @@ export async function insertSource(
       name: source.name,
       ip: source.ip ?? null,
       ehlo: source.ehlo,
-      created_at: now,
+      created_at: by.now,
       disabled_at: null,
     })
     .returning('id')
     .compile()
-  const [inserted] = await store.writer.write([{ query }, bumpCatalog(store)])
+  const [inserted] = await store.writer.write([{ query }, bumpCatalog(store)], by.record)
   return asId('source', returnedId(inserted?.rows))
 }
 
@@ -32,26 +33,31 @@ export async function setSourceDisabled(
   store: Store,
   source: SourceId,
   at: number | undefined,
+  record: ChangeRecord,
 ): Promise<void> {
   const query = store.build
     .updateTable('sources')
     .set({ disabled_at: at ?? null })
     .where('id', '=', source)
     .compile()
-  await store.writer.write([
-    { query, expect: { changes: 1, orElse: 'NOT_FOUND' } },
-    bumpCatalog(store),
-  ])
+  await store.writer.write(
+    [{ query, expect: { changes: 1, orElse: 'NOT_FOUND' } }, bumpCatalog(store)],
+    record,
+  )
 }
 
 /** Rejects with NAME_TAKEN. */
-export async function insertPool(store: Store, name: string, now: number): Promise<PoolId> {
+export async function insertPool(
+  store: Store,
+  name: string,
+  by: { readonly now: number; readonly record: ChangeRecord },
+): Promise<PoolId> {
   const query = store.build
     .insertInto('pools')
-    .values({ id: nextId, name, created_at: now })
+    .values({ id: nextId, name, created_at: by.now })
     .returning('id')
     .compile()
-  const [inserted] = await store.writer.write([{ query }, bumpCatalog(store)])
+  const [inserted] = await store.writer.write([{ query }, bumpCatalog(store)], by.record)
   return asId('pool', returnedId(inserted?.rows))
 }
 
@@ -59,6 +65,7 @@ export async function insertPool(store: Store, name: string, now: number): Promi
 export async function setPoolWeight(
   store: Store,
   member: { pool: PoolId; source: SourceId; weight: number },
+  record: ChangeRecord,
 ): Promise<void> {
   const query =
     member.weight > 0
@@ -74,7 +81,7 @@ export async function setPoolWeight(
           .where('pool_id', '=', member.pool)
           .where('source_id', '=', member.source)
           .compile()
-  await store.writer.write([{ query }, bumpCatalog(store)])
+  await store.writer.write([{ query }, bumpCatalog(store)], record)
 }
 
 /** Exactly one of `pool` and `nextHop` (JSON) is set. Rejects with NAME_TAKEN. */
@@ -87,7 +94,7 @@ export async function insertRoute(
     pool: PoolId | undefined
     nextHop: string | undefined
   },
-  now: number,
+  by: { readonly now: number; readonly record: ChangeRecord },
 ): Promise<RouteId> {
   const query = store.build
     .insertInto('routes')
@@ -98,21 +105,25 @@ export async function insertRoute(
       match: route.match,
       pool_id: route.pool ?? null,
       next_hop: route.nextHop ?? null,
-      created_at: now,
+      created_at: by.now,
     })
     .returning('id')
     .compile()
-  const [inserted] = await store.writer.write([{ query }, bumpCatalog(store)])
+  const [inserted] = await store.writer.write([{ query }, bumpCatalog(store)], by.record)
   return asId('route', returnedId(inserted?.rows))
 }
 
 /** NOT_FOUND when there is no such route. */
-export async function deleteRoute(store: Store, route: RouteId): Promise<void> {
+export async function deleteRoute(
+  store: Store,
+  route: RouteId,
+  record: ChangeRecord,
+): Promise<void> {
   const query = store.build.deleteFrom('routes').where('id', '=', route).compile()
-  await store.writer.write([
-    { query, expect: { changes: 1, orElse: 'NOT_FOUND' } },
-    bumpCatalog(store),
-  ])
+  await store.writer.write(
+    [{ query, expect: { changes: 1, orElse: 'NOT_FOUND' } }, bumpCatalog(store)],
+    record,
+  )
 }
 
 /** Sets (or with `limits` undefined removes) an operator's limits of a destination or a source. */
@@ -124,7 +135,7 @@ export async function setLimits(
     limits: string | undefined
     note: string | undefined
   },
-  now: number,
+  by: { readonly now: number; readonly record: ChangeRecord },
 ): Promise<void> {
   const query =
     entry.limits === undefined
@@ -140,15 +151,15 @@ export async function setLimits(
             key: entry.key,
             limits: entry.limits,
             note: entry.note ?? null,
-            changed_at: now,
+            changed_at: by.now,
           })
           .onConflict((conflict) =>
             conflict.columns(['scope', 'key']).doUpdateSet({
               limits: entry.limits ?? '',
               note: entry.note ?? null,
-              changed_at: now,
+              changed_at: by.now,
             }),
           )
           .compile()
-  await store.writer.write([{ query }, bumpCatalog(store)])
+  await store.writer.write([{ query }, bumpCatalog(store)], by.record)
 }

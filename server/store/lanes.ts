@@ -1,5 +1,6 @@
 /** Rows of lanes, and what the queue holds per lane and per domain without a lane. */
 import { sql } from 'kysely'
+import type { ChangeRecord } from '../core/audit.ts'
 import { asId } from '../core/ids.ts'
 import type { LaneId, SourceId } from '../core/ids.ts'
 import { destinationKey } from '../core/lane.ts'
@@ -39,7 +40,7 @@ export async function ensureLane(
     )
     .returning('id')
     .compile()
-  const [row] = await store.writer.write([{ query }])
+  const [row] = await store.writer.write([{ query }], { unaudited: 'a lane is found, not decided' })
   return asId('lane', returnedId(row?.rows))
 }
 
@@ -62,6 +63,7 @@ export async function suspendLane(
   store: Store,
   lane: LaneId,
   suspension: { until: number; because: string | undefined },
+  record: ChangeRecord,
 ): Promise<void> {
   const query = store.build
     .updateTable('lanes')
@@ -73,7 +75,7 @@ export async function suspendLane(
     })
     .where('id', '=', lane)
     .compile()
-  await store.writer.write([{ query, expect: { changes: 1, orElse: 'NOT_FOUND' } }])
+  await store.writer.write([{ query, expect: { changes: 1, orElse: 'NOT_FOUND' } }], record)
 }
 
 /** Forgets every owner: for a program that knows it is the only one on this database. */
@@ -83,7 +85,7 @@ export async function releaseAllLanes(store: Store): Promise<void> {
     .set({ owner: null, owned_until: 0 })
     .where('owner', 'is not', null)
     .compile()
-  await store.writer.write([{ query }])
+  await store.writer.write([{ query }], { unaudited: 'owners of a program that is gone' })
 }
 
 /**

@@ -83,7 +83,7 @@ export async function openWorld(changes: Partial<HttpDeps> = {}): Promise<World>
   await insertDomain(
     store,
     { tenant, name: 'live.example', verifiedAt: clock.now(), dkim: [] },
-    clock.now(),
+    { now: clock.now(), record: { unaudited: 'test' } },
   )
   await catalog.refresh()
   const { secret: key } = await access.createKey({
@@ -125,7 +125,7 @@ export async function openWorld(changes: Partial<HttpDeps> = {}): Promise<World>
     reader: makeReader(store.read),
     submit,
     auth: makeAuthenticator(catalog, hashKey),
-    cancel: (owner, message) => messages.cancel(owner, message),
+    cancel: (actor, owner, message) => messages.cancel(actor, owner, message),
     content: (owner, message) => messages.content(owner, message),
     explain: makeExplain({ store, catalog, routing }),
     metricsText: () => Promise.resolve('# TYPE posthorn_up gauge\nposthorn_up 1\n'),

@@ -80,9 +80,9 @@ describe('a failing operation', () => {
     ['a statement that is none', 'INTERNAL', 'selct 1'],
   ] as const)('says what it was: %s', async (_what, code, text) => {
     const { store } = await openTestStore()
-    const pool = await insertPool(store, 'main', 0)
+    const pool = await insertPool(store, 'main', { now: 0, record: { unaudited: 'test' } })
     const route = { position: 1, name: 'all', match: '{}', pool, nextHop: undefined }
-    await insertRoute(store, route, 0)
+    await insertRoute(store, route, { now: 0, record: { unaudited: 'test' } })
     const query = {
       sql: text,
       parameters: [],

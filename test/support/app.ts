@@ -3,6 +3,7 @@
  * to the test, so are sockets, SQLite and threads; only the ports are the test's. One world can hold several programs
  * (workers on one data directory).
  */
+import { SYSTEM_ACTOR } from '../../server/core/audit.ts'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -125,7 +126,7 @@ export async function startTestApp(options: WorldOptions = {}): Promise<World> {
   }
 
   const first = await start({})
-  const domain = await first.domains.add(first.tenant, SENDER, true)
+  const domain = await first.domains.add(SYSTEM_ACTOR, first.tenant, SENDER, true)
   const count = (sql: string, ...values: number[]): number =>
     (first.app.store.reader.prepare(sql).get(...values) as { n: number | null }).n ?? 0
 

@@ -1,4 +1,5 @@
 /** What is taken in, from whom, and what is taken in but never sent. */
+import { SYSTEM_ACTOR } from '../../server/core/audit.ts'
 import { expect, test } from 'vitest'
 import { startTestApp } from '../support/app.ts'
 import { rawMail, SENDER, until } from '../support/program.ts'
@@ -46,7 +47,7 @@ test('mail from a domain that is not verified goes to the sandbox, where it can 
   expect(content.body.text).toMatch(/^From: me@unverified\.test\r$/m)
   expect(content.body.text).toContain('Only for you.')
   // Verified, the next one goes out.
-  await world.domains.add(world.tenant, 'unverified.test', true)
+  await world.domains.add(SYSTEM_ACTOR, world.tenant, 'unverified.test', true)
   const real = await world.post('ok@ok.test', { from: 'me@unverified.test' })
   await world.reach(real.id, 'delivered')
   expect(world.sink.connections).toBe(1)

@@ -1,4 +1,5 @@
 /** Mail comes in by every way, goes out once, and its story can be read. */
+import { SYSTEM_ACTOR } from '../../server/core/audit.ts'
 import { expect, test } from 'vitest'
 import { startTestApp } from '../support/app.ts'
 import { leaves, readMime, shape, textOf } from '../support/mime-tree.ts'
@@ -147,7 +148,7 @@ test('attachments and inline images come out as they went in, a large one throug
 test('connections are kept and used again, up to the limit of messages for each', async () => {
   const sessions = openSessions()
   const world = await startTestApp({ sink: { replies: sessions.replies } })
-  await world.egress.setLimits({
+  await world.egress.setLimits(SYSTEM_ACTOR, {
     scope: 'destination',
     key: 'site:mx.ok.test',
     limits: { connections: 2, messagesPerConnection: 10 },

@@ -1,4 +1,5 @@
 /** Who goes first when a lane has more mail than it may send. */
+import { SYSTEM_ACTOR } from '../../server/core/audit.ts'
 import { expect, test } from 'vitest'
 import { startTestApp } from '../support/app.ts'
 import type { World } from '../support/app.ts'
@@ -10,7 +11,7 @@ const SITE = { scope: 'destination', key: 'site:mx.ok.test', note: undefined } a
 /** A REST call of another tenant, who has a verified domain and a key. */
 async function secondTenant(world: World): Promise<(body: object) => Promise<AcceptedAnswer>> {
   const tenant = await world.tenants.add('second')
-  await world.domains.add(tenant, 'second.test', true)
+  await world.domains.add(SYSTEM_ACTOR, tenant, 'second.test', true)
   const scopes = ['messages:send']
   const { secret } = await world.access.createKey({ tenant, name: 'second', scopes, mode: 'live' })
   const headers = { authorization: `Bearer ${secret}` }
@@ -32,7 +33,7 @@ const addresses = (name: string, count: number): string[] =>
 
 test("one tenant's two thousand do not hold up another's ten", async () => {
   const world = await startTestApp()
-  await world.egress.setLimits({ ...SITE, limits: { connections: 2 } })
+  await world.egress.setLimits(SYSTEM_ACTOR, { ...SITE, limits: { connections: 2 } })
   const post = await secondTenant(world)
   // Everything becomes due at the same moment, the two thousand having come first.
   const sendAt = new Date(world.clock.now() + 3_600_000).toISOString()
@@ -51,7 +52,7 @@ test("one tenant's two thousand do not hold up another's ten", async () => {
 test('transactional mail overtakes bulk mail that waits, within the rate', async () => {
   const world = await startTestApp()
   const rate = { messages: 100, perMs: 1_000 }
-  await world.egress.setLimits({ ...SITE, limits: { connections: 4, rate } })
+  await world.egress.setLimits(SYSTEM_ACTOR, { ...SITE, limits: { connections: 4, rate } })
   await world.post(addresses('bulk', 1_000), { stream: 'bulk' })
   await until(() => world.sink.messages.length >= 50, 'bulk to flow')
   const before = world.sink.messages.length

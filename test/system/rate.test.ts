@@ -3,6 +3,7 @@
  * directory and the simulated time; each has an engine of its own, so nothing but the lane's lease in the database
  * keeps them apart.
  */
+import { SYSTEM_ACTOR } from '../../server/core/audit.ts'
 import { expect, test } from 'vitest'
 import { encodeId } from '../../server/core/ids.ts'
 import { startTestApp } from '../support/app.ts'
@@ -75,7 +76,7 @@ test('600 a minute stay 600 a minute over 10 minutes and 4 workers, without burs
   const workers: Program[] = [world]
   for (const worker of [1, 2, 3])
     workers.push(await world.join({ config: { roles: ['worker'] }, dial: counted(worker) }))
-  await world.egress.setLimits({
+  await world.egress.setLimits(SYSTEM_ACTOR, {
     scope: 'destination',
     key: 'site:mx.ok.test',
     limits: { connections: 4, rate: { messages: 600, perMs: MINUTE } },

@@ -1,4 +1,5 @@
 /** Several processes over one broker: it may come and go and forget everything; limits hold and no mail is lost. */
+import { SYSTEM_ACTOR } from '../../server/core/audit.ts'
 import { Redis } from 'ioredis'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { startTestApp } from '../support/app.ts'
@@ -48,7 +49,7 @@ describe.skipIf(!redisAvailable())('over Redis', () => {
         'alt1.aspmx.l.google.com': { A: ['127.0.0.1'] },
       },
     })
-    await world.egress.setLimits({
+    await world.egress.setLimits(SYSTEM_ACTOR, {
       scope: 'destination',
       key: 'provider:google',
       limits: { connections: 6, messagesPerConnection: 20, tls: 'opportunistic' },

@@ -1,4 +1,5 @@
 /** What cannot be delivered now is tried again when the schedule says, for as long as the message is worth it. */
+import { SYSTEM_ACTOR } from '../../server/core/audit.ts'
 import { expect, test } from 'vitest'
 import { startTestApp } from '../support/app.ts'
 import { rawMail, SENDER } from '../support/program.ts'
@@ -78,11 +79,20 @@ test('a greylisting host is waited for, and sees the same source again', async (
     },
   })
   for (const ip of ['127.0.0.1', '127.0.0.2', '127.0.0.3'])
-    await world.egress.addSource({ name: ip, ip, ehlo: `${ip.replaceAll('.', '-')}.posthorn.test` })
-  await world.egress.addPool('three')
+    await world.egress.addSource(SYSTEM_ACTOR, {
+      name: ip,
+      ip,
+      ehlo: `${ip.replaceAll('.', '-')}.posthorn.test`,
+    })
+  await world.egress.addPool(SYSTEM_ACTOR, 'three')
   for (const ip of ['127.0.0.1', '127.0.0.2', '127.0.0.3'])
-    await world.egress.setWeight('three', ip, 1)
-  await world.egress.addRoute({ name: 'three', position: 1, match: {}, to: { pool: 'three' } })
+    await world.egress.setWeight(SYSTEM_ACTOR, 'three', ip, 1)
+  await world.egress.addRoute(SYSTEM_ACTOR, {
+    name: 'three',
+    position: 1,
+    match: {},
+    to: { pool: 'three' },
+  })
   const sent = await Promise.all(Array.from({ length: 12 }, (_, i) => world.post(`ok${i}@ok.test`)))
   for (const { id } of sent) {
     const { deliveries } = await world.reach(id, 'deferred')

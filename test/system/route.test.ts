@@ -1,4 +1,5 @@
 /** Ways out other than the MX: fixed next hops, and sources that come and go. */
+import { SYSTEM_ACTOR } from '../../server/core/audit.ts'
 import { expect, test } from 'vitest'
 import { startTestApp } from '../support/app.ts'
 import { makeCertificate } from '../support/certificate.ts'
@@ -11,7 +12,7 @@ test('a route with a next hop sends there without asking DNS, with AUTH under TL
     auth: { user: 'relay', password: 'secret word' },
   })
   try {
-    await world.egress.addRoute({
+    await world.egress.addRoute(SYSTEM_ACTOR, {
       name: 'smarthost',
       position: 1,
       match: { recipientDomain: 'far.test' },
@@ -44,7 +45,7 @@ test('a route is changed while mail waits: what is accepted next takes the new w
   const other = await world.addSink('127.0.0.2')
   const first = await world.post('ok1@ok.test')
   await world.reach(first.id, 'delivered')
-  await world.egress.addRoute({
+  await world.egress.addRoute(SYSTEM_ACTOR, {
     name: 'aside',
     position: 1,
     match: { tag: 'aside' },
@@ -60,7 +61,7 @@ test('a route is changed while mail waits: what is accepted next takes the new w
 
 test('mail without a route is kept, and goes when there is one', async () => {
   const world = await startTestApp()
-  await world.egress.removeRoute('default')
+  await world.egress.removeRoute(SYSTEM_ACTOR, 'default')
   const { id } = await world.post('ok@ok.test')
   await world.quiet()
   expect((await world.message(id)).deliveries[0]).toMatchObject({
@@ -68,16 +69,25 @@ test('mail without a route is kept, and goes when there is one', async () => {
     reason: 'no-route',
     attempts: [],
   })
-  await world.egress.addRoute({ name: 'again', position: 1, match: {}, to: { pool: 'default' } })
+  await world.egress.addRoute(SYSTEM_ACTOR, {
+    name: 'again',
+    position: 1,
+    match: {},
+    to: { pool: 'default' },
+  })
   await world.skip()
   await world.reach(id, 'delivered')
 })
 
 test('a disabled source gets no new mail', async () => {
   const world = await startTestApp()
-  await world.egress.addSource({ name: 'two', ip: '127.0.0.2', ehlo: 'two.posthorn.test' })
-  await world.egress.setWeight('default', 'two', 1)
-  await world.egress.setSourceDisabled('default', true)
+  await world.egress.addSource(SYSTEM_ACTOR, {
+    name: 'two',
+    ip: '127.0.0.2',
+    ehlo: 'two.posthorn.test',
+  })
+  await world.egress.setWeight(SYSTEM_ACTOR, 'default', 'two', 1)
+  await world.egress.setSourceDisabled(SYSTEM_ACTOR, 'default', true)
   for (let i = 0; i < 6; i++) {
     const { id } = await world.post(`ok${i}@ok.test`)
     await world.reach(id, 'delivered')

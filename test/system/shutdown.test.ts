@@ -1,4 +1,5 @@
 /** Programs end, stall and come back: what was accepted is neither lost nor done twice without saying so. */
+import { SYSTEM_ACTOR } from '../../server/core/audit.ts'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,7 +15,7 @@ import { smtpClient } from '../support/raw-client.ts'
 
 test('a graceful end finishes what is under way, keeps the rest, and doubles nothing', async () => {
   const world = await startTestApp()
-  await world.egress.setLimits({
+  await world.egress.setLimits(SYSTEM_ACTOR, {
     scope: 'destination',
     key: 'site:mx.ok.test',
     limits: { connections: 3 },

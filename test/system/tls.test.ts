@@ -1,4 +1,5 @@
 /** Encryption where it can be had, clear text where it cannot and may be, and never where it must not be. */
+import { SYSTEM_ACTOR } from '../../server/core/audit.ts'
 import { expect, test } from 'vitest'
 import { startTestApp } from '../support/app.ts'
 import { makeCertificate } from '../support/certificate.ts'
@@ -39,7 +40,7 @@ test.each([['broken'], [undefined]] as const)(
   'where TLS is required, a host with TLS %s never gets the mail in the clear',
   async (tls) => {
     const world = await startTestApp({ sink: tls === undefined ? {} : { tls } })
-    await world.egress.setLimits(REQUIRED)
+    await world.egress.setLimits(SYSTEM_ACTOR, REQUIRED)
     const { id } = await world.post('ok@ok.test')
     const { deliveries } = await world.reach(id, 'deferred')
     expect(deliveries[0]).toMatchObject({ category: 'tls' })

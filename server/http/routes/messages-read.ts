@@ -3,7 +3,7 @@ import { parseAddress } from '../../core/address.ts'
 import { AppError } from '../../core/errors.ts'
 import { encodeId } from '../../core/ids.ts'
 import { decodeCursor, encodeCursor } from '../../store/read/cursor.ts'
-import { principalOf } from '../auth.ts'
+import { actorOf, principalOf } from '../auth.ts'
 import type { HttpDeps } from '../deps.ts'
 import type { HttpApp } from '../http-app.ts'
 import { found, idOf } from '../ids.ts'
@@ -122,7 +122,7 @@ export function messageRoutes(app: HttpApp, { reader, cancel, content }: HttpDep
     },
     async (request) => {
       const id = idOf('message', request.params.id)
-      const { cancelled } = found(await cancel(principalOf(request).tenant, id))
+      const { cancelled } = found(await cancel(actorOf(request), principalOf(request).tenant, id))
       return { id: encodeId('message', id), cancelled }
     },
   )
