@@ -146,6 +146,14 @@ export interface AccessUsesTable {
   ip: string
   country: string | null
 }
+/** Every country a key or login was ever used from. */
+export interface AccessCountriesTable {
+  tenant_id: number
+  kind: 'key' | 'credential'
+  id: number
+  country: string
+  first_at: number
+}
 export interface QuotasTable {
   tenant_id: number
   scope: 'tenant' | 'credential' | 'domain'
@@ -219,6 +227,7 @@ export interface ControlTables {
   sign_ins: SignInsTable
   security_events: SecurityEventsTable
   access_uses: AccessUsesTable
+  access_countries: AccessCountriesTable
   quotas: QuotasTable
   quota_uses: QuotaUsesTable
   audit: AuditTable

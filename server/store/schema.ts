@@ -47,6 +47,8 @@ export interface CredentialsTable extends Row {
   /** The password before the last rotation, good until `former_until`. */
   former_hash: string | null
   former_until: number | null
+  /** When the present password was made; null: with the login. */
+  rotated_at: number | null
 }
 export interface KeysTable extends Row {
   tenant_id: number

@@ -103,10 +103,17 @@ export const controlPlane: MigrationSpec = {
     // The password before the last rotation, good until then.
     `alter table credentials add column former_hash text`,
     `alter table credentials add column former_until integer`,
+    `alter table credentials add column rotated_at integer`,
+    `create index keys_tenant on keys (tenant_id, id)`,
+    `create index credentials_tenant on credentials (tenant_id, id)`,
     // Apart from keys and credentials: it changes all the time and is no part of the catalogue.
     `create table access_uses (
        tenant_id integer not null, kind text not null, id integer not null, at integer not null,
        ip text not null, country text, primary key (tenant_id, kind, id)
+     ) strict, without rowid`,
+    `create table access_countries (
+       tenant_id integer not null, kind text not null, id integer not null, country text not null,
+       first_at integer not null, primary key (tenant_id, kind, id, country)
      ) strict, without rowid`,
 
     // scope: tenant, credential, domain (scope_id is the row's key; of the tenant itself too).
