@@ -14,6 +14,8 @@ import type { Seal } from './auth/seal.ts'
 import type { Catalog } from './catalog.ts'
 
 export interface DomainInfo {
+  readonly id: DomainId
+  readonly createdAt: number
   readonly name: string
   readonly verified: boolean
   /** What to publish. */
@@ -30,6 +32,8 @@ export interface Domains {
   setVerified(actor: Actor, tenant: TenantId, name: string, verified: boolean): Promise<void>
   remove(actor: Actor, tenant: TenantId, name: string): Promise<void>
   list(tenant: TenantId): DomainInfo[]
+  /** NOT_FOUND when the tenant has no such domain. */
+  get(tenant: TenantId, id: DomainId): DomainInfo
 }
 
 export function makeDomains(deps: {
@@ -55,11 +59,13 @@ export function makeDomains(deps: {
     }
   }
 
-  const infoOf = (name: string, verified: boolean, dkim: readonly DkimRecord[]): DomainInfo => ({
-    name,
-    verified,
-    records: dkim.map((key) => ({
-      name: dkimRecordName({ domain: name, selector: key.selector }),
+  const infoOf = (domain: DomainRecord): DomainInfo => ({
+    id: domain.id,
+    name: domain.name,
+    verified: domain.verifiedAt !== undefined,
+    createdAt: domain.createdAt,
+    records: domain.dkim.map((key) => ({
+      name: dkimRecordName({ domain: domain.name, selector: key.selector }),
       type: 'TXT',
       value: key.publicRecord,
     })),
@@ -93,7 +99,7 @@ export function makeDomains(deps: {
       }
       await insertDomain(store, { tenant, name, verifiedAt, dkim }, { now, record })
       await catalog.refresh()
-      return infoOf(name, verified, dkim)
+      return infoOf(find(tenant, name))
     },
     async setVerified(actor, tenant, name, verified) {
       const known = find(tenant, name)
@@ -125,7 +131,12 @@ export function makeDomains(deps: {
     list: (tenant) =>
       [...catalog.current.domains.values()]
         .filter((domain) => domain.tenant === tenant)
-        .map((domain) => infoOf(domain.name, domain.verifiedAt !== undefined, domain.dkim)),
+        .map(infoOf),
+    get(tenant, id) {
+      for (const domain of catalog.current.domains.values())
+        if (domain.tenant === tenant && domain.id === id) return infoOf(domain)
+      throw new AppError('NOT_FOUND')
+    },
   }
 }
 

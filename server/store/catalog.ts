@@ -6,17 +6,10 @@ import { sql } from 'kysely'
 import type { Kysely } from 'kysely'
 import { groupBy } from '../core/group-by.ts'
 import { asId } from '../core/ids.ts'
-import type {
-  CredentialId,
-  DomainId,
-  KeyId,
-  LaneId,
-  PoolId,
-  RouteId,
-  SourceId,
-  TenantId,
-} from '../core/ids.ts'
+import type { DomainId, LaneId, PoolId, RouteId, SourceId, TenantId } from '../core/ids.ts'
 import type { Destination, Source } from '../core/lane.ts'
+import { loadCredentials, loadKeys } from './access-records.ts'
+import type { CredentialRecord, KeyRecord } from './access-records.ts'
 import type { Schema } from './schema.ts'
 import type { Store } from './open.ts'
 import type { Change } from './writer.ts'
@@ -38,25 +31,8 @@ export interface DomainRecord {
   readonly tenant: TenantId
   readonly name: string
   readonly verifiedAt: number | undefined
+  readonly createdAt: number
   readonly dkim: readonly DkimRecord[]
-}
-export interface CredentialRecord {
-  readonly id: CredentialId
-  readonly tenant: TenantId
-  readonly username: string
-  readonly secretHash: string
-  /** JSON, parsed by the service that owns its meaning. */
-  readonly limits: string
-  readonly revokedAt: number | undefined
-}
-export interface KeyRecord {
-  readonly id: KeyId
-  readonly tenant: TenantId
-  readonly name: string
-  readonly secretHash: string
-  readonly scopes: string
-  readonly mode: 'live' | 'test'
-  readonly revokedAt: number | undefined
 }
 export interface SourceRecord extends Source {
   readonly disabledAt: number | undefined
@@ -132,8 +108,6 @@ export async function loadCatalog(read: Kysely<Schema>): Promise<CatalogSnapshot
   const tenants = await read.selectFrom('tenants').selectAll().execute()
   const sources = await read.selectFrom('sources').selectAll().execute()
   const routes = await read.selectFrom('routes').selectAll().orderBy('position').execute()
-  const credentials = await read.selectFrom('credentials').selectAll().execute()
-  const keys = await read.selectFrom('keys').selectAll().execute()
   return {
     version,
     tenants: new Map(
@@ -143,33 +117,8 @@ export async function loadCatalog(read: Kysely<Schema>): Promise<CatalogSnapshot
       ]),
     ),
     domains: await loadDomains(read),
-    credentials: new Map(
-      credentials.map((row) => [
-        row.username,
-        {
-          id: asId('credential', row.id),
-          tenant: asId('tenant', row.tenant_id),
-          username: row.username,
-          secretHash: row.secret_hash,
-          limits: row.limits,
-          revokedAt: orUndefined(row.revoked_at),
-        },
-      ]),
-    ),
-    keys: new Map(
-      keys.map((row) => [
-        row.secret_hash,
-        {
-          id: asId('key', row.id),
-          tenant: asId('tenant', row.tenant_id),
-          name: row.name,
-          secretHash: row.secret_hash,
-          scopes: row.scopes,
-          mode: row.mode,
-          revokedAt: orUndefined(row.revoked_at),
-        },
-      ]),
-    ),
+    credentials: await loadCredentials(read),
+    keys: await loadKeys(read),
     sources: new Map(
       sources.map((row) => [
         asId('source', row.id),
@@ -221,6 +170,7 @@ async function loadDomains(read: Kysely<Schema>): Promise<Map<string, DomainReco
         tenant,
         name: row.name,
         verifiedAt: orUndefined(row.verified_at),
+        createdAt: row.created_at,
         dkim: (byDomain.get(row.id) ?? []).map((key) => ({
           selector: key.selector,
           algorithm: key.algorithm,

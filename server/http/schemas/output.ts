@@ -1,30 +1,9 @@
 /** What the API answers. A field without a value is left out; only `next…` is null at the end of a list. */
 import Type from 'typebox'
-import type { Static, TSchema } from 'typebox'
+import type { Static } from 'typebox'
 import { DELIVERY_STATES, MOVE_REASONS } from '../../core/delivery.ts'
 import { EVENT_TYPES } from '../../core/event.ts'
-
-const text = (description: string, example: string) =>
-  Type.String({ description, examples: [example] })
-const count = (description: string, example: number) =>
-  Type.Integer({ description, examples: [example] })
-const flag = (description: string) => Type.Boolean({ description, examples: [false] })
-const time = (description: string) =>
-  Type.String({ format: 'date-time', description, examples: ['2026-01-01T09:00:00.000Z'] })
-const oneOf = <const T extends string>(values: readonly T[], description: string, example: T) =>
-  Type.Enum([...values], { type: 'string', description, examples: [example] })
-const maybe = Type.Optional
-const nextOf = (description: string, example: string) =>
-  Type.Unsafe<string | null>({ type: ['string', 'null'], description, examples: [example] })
-const strings = (description: string, example: string) =>
-  Type.Array(Type.String(), { description, examples: [[example]] })
-const facts = (description: string, example: Record<string, unknown>) =>
-  Type.Unsafe<Record<string, unknown>>({
-    type: 'object',
-    additionalProperties: true,
-    description,
-    examples: [example],
-  })
+import { count, facts, flag, maybe, nextOf, oneOf, pageOf, strings, text, time } from './parts.ts'
 
 const messageId = text('Id of the message.', 'msg_01kq3v8r4t2')
 const deliveryId = text('Id of the delivery.', 'dlv_01kq3v8r4t3')
@@ -68,14 +47,6 @@ export const MessageSummary = Type.Object(
   },
   { title: 'MessageSummary', description: 'A message in a list.' },
 )
-const pageOf = <T extends TSchema>(item: T, title: string, next: string) =>
-  Type.Object(
-    {
-      items: Type.Array(item, { description: 'This page; it may be empty before the end.' }),
-      nextCursor: nextOf(next, 'bWVzc2FnZXM6MTcyODM'),
-    },
-    { title, description: 'One page of a list.' },
-  )
 export const MessagePage = pageOf(
   MessageSummary,
   'MessagePage',

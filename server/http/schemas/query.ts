@@ -8,12 +8,14 @@ const strict = { additionalProperties: false } as const
 export const DEFAULT_LIMIT = 50
 const MAX_LIMIT = 500
 
-const idParam = (description: string, example: string) =>
+export const idParam = (description: string, example: string) =>
   Type.Object({ id: Type.String({ maxLength: 64, description, examples: [example] }) }, strict)
 export const MessageParams = idParam('Id of the message.', 'msg_01kq3v8r4t2')
+export const DomainParams = idParam('Id of the domain.', 'dom_01kq3v8r4t2')
+export const LaneParams = idParam('Id of the lane.', 'lan_01kq3v8r4t2')
 export const DeliveryParams = idParam('Id of the delivery.', 'dlv_01kq3v8r4t3')
 
-const limit = Type.Optional(
+export const limit = Type.Optional(
   Type.Integer({
     minimum: 1,
     maximum: MAX_LIMIT,
@@ -21,7 +23,7 @@ const limit = Type.Optional(
     examples: [DEFAULT_LIMIT],
   }),
 )
-const cursor = Type.Optional(
+export const cursor = Type.Optional(
   Type.String({
     maxLength: 100,
     description: 'The `nextCursor` of the page before.',
