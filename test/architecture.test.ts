@@ -70,6 +70,11 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   fastify: ['server/http'],
   '@fastify/swagger': ['server/http'],
   '@fastify/type-provider-typebox': ['server/http'],
+  // services/auth
+  '@node-rs/argon2': ['server/services'],
+  '@simplewebauthn/server': ['server/services'],
+  otplib: ['server/services'],
+  'rate-limiter-flexible': ['server/services'],
   // services/backup
   '@aws-sdk/client-s3': ['server/services'],
   '@aws-sdk/lib-storage': ['server/services'],
