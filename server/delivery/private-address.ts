@@ -10,8 +10,10 @@ const V4: readonly (readonly [string, number])[] = [
   ['100.64.0.0', 10], // RFC 6598: carrier-grade NAT
   ['127.0.0.0', 8], // loopback
   ['169.254.0.0', 16], // RFC 3927: link-local, and the metadata services of clouds
+  ['168.63.129.16', 32], // a public address, but inside a cloud of Microsoft its host: metadata and certificates
   ['172.16.0.0', 12], // RFC 1918
   ['192.0.0.0', 24], // RFC 6890: protocol assignments
+  ['192.88.99.0', 24], // RFC 3056: whoever is the next 6to4 relay; deprecated
   ['192.168.0.0', 16], // RFC 1918
   ['198.18.0.0', 15], // RFC 2544: benchmarks inside a network
   ['224.0.0.0', 4], // multicast
@@ -22,7 +24,10 @@ const V6: readonly (readonly [string, number])[] = [
   ['::', 96], // unspecified, loopback, and the deprecated IPv4-compatible addresses
   ['64:ff9b:1::', 48], // RFC 8215: NAT64 of the local network, to whatever it likes
   ['100::', 64], // RFC 6666: discard
-  ['2001::', 32], // RFC 4380: Teredo; the IPv4 address inside is obfuscated
+  // RFC 6890: protocol assignments. Among them Teredo (RFC 4380), whose IPv4 address is obfuscated, benchmarks, and
+  // anycast addresses that the nearest router answers.
+  ['2001::', 23],
+  ['5f00::', 16], // segment routing inside a network
   ['fc00::', 7], // RFC 4193: unique local
   ['fe80::', 10], // link-local
   ['fec0::', 10], // RFC 3879: site-local, deprecated
