@@ -27,11 +27,11 @@ export function makeMessages(deps: {
 }): Messages {
   const { store, clock } = deps
   const find = (tenant: TenantId, message: MessageId) =>
-    store.read
+    store
+      .of(tenant)
       .selectFrom('messages')
       .select('spool')
       .where('id', '=', message)
-      .where('tenant_id', '=', tenant)
       .executeTakeFirst()
   return {
     async cancel(actor, tenant, message) {

@@ -61,10 +61,10 @@ export async function setDomainVerified(
   domain: { tenant: TenantId; name: string; at: number | undefined },
   record: ChangeRecord,
 ): Promise<void> {
-  const query = store.build
+  const query = store
+    .of(domain.tenant)
     .updateTable('domains')
     .set({ verified_at: domain.at ?? null })
-    .where('tenant_id', '=', domain.tenant)
     .where('name', '=', domain.name)
     .compile()
   await store.writer.write(
@@ -79,9 +79,9 @@ export async function deleteDomain(
   domain: { tenant: TenantId; name: string },
   record: ChangeRecord,
 ): Promise<void> {
-  const query = store.build
+  const query = store
+    .of(domain.tenant)
     .deleteFrom('domains')
-    .where('tenant_id', '=', domain.tenant)
     .where('name', '=', domain.name)
     .compile()
   await store.writer.write(

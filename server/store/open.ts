@@ -14,10 +14,13 @@ import {
   SqliteQueryCompiler,
 } from 'kysely'
 import type Database from 'better-sqlite3'
+import type { TenantId } from '../core/ids.ts'
 import type { Clock, Log } from '../core/ports.ts'
 import { openDatabase } from './hot/database.ts'
 import { migrate } from './migrate.ts'
 import type { Schema } from './schema.ts'
+import { tenantScope } from './tenant-scope.ts'
+import type { TenantScope } from './tenant-scope.ts'
 import { startWriter } from './writer.ts'
 import type { Writer } from './writer.ts'
 
@@ -25,6 +28,10 @@ export interface Store {
   readonly read: Kysely<Schema>
   /** Compiles statements for `writer.write`; it cannot execute. */
   readonly build: Kysely<Schema>
+  /** One tenant's rows, and no other's. */
+  of(tenant: TenantId): TenantScope
+  /** All tenants' rows at once: for the queue, retention, the catalogue. Who uses it is listed in a test. */
+  readonly across: { readonly read: Kysely<Schema>; readonly build: Kysely<Schema> }
   readonly writer: Writer
   /** The read-only connection itself, for hot prepared reads. */
   readonly reader: Database.Database
@@ -62,6 +69,8 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   return {
     read,
     build: compiler,
+    of: (tenant) => tenantScope(tenant, { read, build: compiler }),
+    across: { read, build: compiler },
     writer,
     reader,
     file,

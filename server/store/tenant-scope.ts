@@ -1,0 +1,50 @@
+/**
+ * The wall between tenants. Tables that hold a tenant's data cannot be read, changed or deleted from through
+ * `store.read` and `store.build`: their types do not know them. `store.of(tenant)` opens them with the condition on
+ * the tenant already in the query; `store.across` is for what concerns all tenants at once, and a test lists who may
+ * use it and why.
+ */
+import { sql } from 'kysely'
+import type { DeleteQueryBuilder, DeleteResult, Kysely, Selectable } from 'kysely'
+import type { SelectQueryBuilder, UpdateQueryBuilder, UpdateResult } from 'kysely'
+import type { TenantId } from '../core/ids.ts'
+import type { Schema } from './schema.ts'
+
+/** Tables with a tenant in each row. */
+export type TenantTable = {
+  [T in keyof Schema]: 'tenant_id' extends keyof Schema[T] ? T : never
+}[keyof Schema]
+
+/** Tables without one whose rows belong to a row of a tenant: only to be joined to it. */
+type OwnedTable = 'bodies' | 'attempts' | 'dkim_keys'
+
+/** What belongs to the installation and to people. */
+export type SharedSchema = Omit<Schema, TenantTable | OwnedTable>
+
+type Empty = Record<never, never>
+
+export interface TenantScope {
+  readonly tenant: TenantId
+  /** `select … where <table>.tenant_id = ?`; other tables may be joined to it. */
+  selectFrom<T extends TenantTable>(table: T): SelectQueryBuilder<Schema, T, Empty>
+  updateTable<T extends TenantTable>(table: T): UpdateQueryBuilder<Schema, T, T, UpdateResult>
+  deleteFrom<T extends TenantTable>(table: T): DeleteQueryBuilder<Schema, T, DeleteResult>
+}
+
+export type TenantRow<T extends TenantTable> = Selectable<Schema[T]>
+
+/** `read` executes selects; `build` only compiles what the writer will run. */
+export function tenantScope(
+  tenant: TenantId,
+  { read, build }: { readonly read: Kysely<Schema>; readonly build: Kysely<Schema> },
+): TenantScope {
+  const isOwn = (table: string) => sql<boolean>`${sql.ref(`${table}.tenant_id`)} = ${tenant}`
+  // Kysely types a query by the very name of its table; here the name is a parameter, and the type is the one declared
+  // above.
+  return {
+    tenant,
+    selectFrom: (table) => read.selectFrom(table).where(isOwn(table)) as never,
+    updateTable: (table) => build.updateTable(table).where(isOwn(table)) as never,
+    deleteFrom: (table) => build.deleteFrom(table).where(isOwn(table)) as never,
+  }
+}
