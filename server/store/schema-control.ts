@@ -115,9 +115,14 @@ export interface WebauthnChallengesTable {
   expires_at: number
 }
 export interface SignInsTable extends Row {
-  user_id: number
+  /** Null for an address that nobody has. */
+  user_id: number | null
+  /** The person's key; for an address that nobody has a small negative number made of it. */
+  account: number
   at: number
   ip: string
+  /** The IPv4 /24 or IPv6 /48 of the address. */
+  network: string
   /** JSON of Place. */
   place: string
   device: string
@@ -136,7 +141,9 @@ export interface SecurityEventsTable extends Row {
   data: string
   at: number
   handled_at: number | null
+  /** Name of who did. */
   handled_by: string | null
+  handled_note: string | null
 }
 export interface AccessUsesTable {
   tenant_id: number

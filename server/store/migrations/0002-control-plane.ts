@@ -78,15 +78,20 @@ export const controlPlane: MigrationSpec = {
        challenge text primary key, purpose text not null, user_id integer, session_id integer,
        expires_at integer not null
      ) strict, without rowid`,
+    // account: tells accounts apart, those that do not exist too; user_id only for those that do.
     `create table sign_ins (
-       id integer primary key, user_id integer not null, at integer not null, ip text not null,
-       place text not null, device text not null, outcome text not null
+       id integer primary key, user_id integer, account integer not null, at integer not null,
+       ip text not null, network text not null, place text not null, device text not null,
+       outcome text not null
      ) strict`,
-    `create index sign_ins_user on sign_ins (user_id, at)`,
+    `create index sign_ins_user on sign_ins (user_id, outcome, at)`,
+    `create index sign_ins_network on sign_ins (network, at) where outcome = 'wrong'`,
+    `create index sign_ins_age on sign_ins (at)`,
     `create table security_events (
        id integer primary key, tenant_id integer, user_id integer, kind text not null,
        score integer not null, decision text not null, ip text, country text, data text not null,
-       at integer not null, handled_at integer, handled_by text
+       at integer not null, handled_at integer, handled_by text,
+       handled_note text
      ) strict`,
     `create index security_events_tenant on security_events (tenant_id, id)`,
     `create index security_events_user on security_events (user_id, id)`,
