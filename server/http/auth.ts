@@ -35,6 +35,7 @@ export interface RouteAccess {
 }
 
 declare module 'fastify' {
+  // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- merging is how fastify is told
   interface FastifyContextConfig extends RouteAccess {}
   interface FastifyRequest {
     caller: Caller | undefined
