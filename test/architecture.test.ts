@@ -68,6 +68,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'smtp-server': ['server/smtp'],
   selfsigned: ['server/smtp', 'server/services'],
   fastify: ['server/http'],
+  '@fastify/cookie': ['server/http'],
+  '@fastify/helmet': ['server/http'],
   '@fastify/swagger': ['server/http'],
   '@fastify/type-provider-typebox': ['server/http'],
   // services/auth

@@ -50,6 +50,10 @@ export const NOTATIONS = {
     parse: parseOrigin,
     says: 'an http or https address without a path, such as "https://mail.example.com"',
   },
+  'cors origin': {
+    parse: parseOrigin,
+    says: 'one exact origin such as "https://app.example.com" (not "*": any page at all could then try keys, and use one it came by)',
+  },
   'redis url': {
     parse: parseRedisUrl,
     says: 'an address such as "redis://127.0.0.1:6379/0" (or "rediss://" for TLS)',
@@ -109,6 +113,8 @@ export const hostname = (description: string) =>
   notation('hostname', parseHostname, description, {})
 export const ehlo = (description: string) => notation('ehlo', parseEhlo, description, {})
 export const origin = (description: string) => notation('origin', parseOrigin, description, {})
+export const corsOrigin = (description: string) =>
+  notation('cors origin', parseOrigin, description, {})
 export const redisUrl = (description: string) =>
   notation('redis url', parseRedisUrl, description, { writeOnly: true })
 

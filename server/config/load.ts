@@ -103,10 +103,12 @@ function withValue(tree: RawObject, path: readonly string[], value: unknown): Ra
 
 /** Rules that need more than one setting. */
 function contradictions(config: Config): readonly FieldError[] {
-  const { certificate, key, listeners } = config.submission
+  const { listeners } = config.submission
   const errors: FieldError[] = []
-  if ((certificate === undefined) !== (key === undefined)) {
-    const path = certificate === undefined ? 'submission.certificate' : 'submission.key'
+  for (const name of ['http', 'submission'] as const) {
+    const { certificate, key } = config[name]
+    if ((certificate === undefined) === (key === undefined)) continue
+    const path = certificate === undefined ? `${name}.certificate` : `${name}.key`
     errors.push({ path, message: 'must be set too: a certificate and its key go together' })
   }
   const taken = new Set<string>()

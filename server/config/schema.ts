@@ -14,7 +14,6 @@ import {
   listen,
   nameServer,
   network,
-  origin,
   path,
   ratio,
   redisUrl,
@@ -25,32 +24,8 @@ import {
   wait,
   yesNo,
 } from './leaf.ts'
+import { http } from './schema-http.ts'
 import { security } from './schema-security.ts'
-
-const http = section('The HTTP listener: API, admin, tracking, metrics.', {
-  listen: listen('Where to listen.', { default: '127.0.0.1:8080' }),
-  publicUrl: Type.Optional(
-    origin('How people and mail programs reach this listener; it goes into links and tracking.'),
-  ),
-  trustedProxies: list(
-    'Proxies whose X-Forwarded-For is believed.',
-    network('Address or network of a proxy.'),
-  ),
-  metricsNetworks: list(
-    'Who may read /metrics and the details of /readyz, beside this machine itself.',
-    network('Address or network of a monitoring system.'),
-  ),
-  bodyLimit: size('Largest request body.', '50 MiB', { atLeast: '1 KiB', atMost: '1 GiB' }),
-  requestTimeout: duration('How long a request may take to arrive in full.', '60 s', {
-    atLeast: '1 s',
-    atMost: '1 h',
-  }),
-  keepAliveTimeout: duration(
-    'How long an idle connection is kept; longer than the idle time of a proxy in front.',
-    '72 s',
-    { atLeast: '1 s', atMost: '1 h' },
-  ),
-})
 
 const listener = section('One submission listener.', {
   listen: listen('Where to listen.', { default: '127.0.0.1:2525' }),

@@ -107,6 +107,7 @@ export const ERROR_CODES = {
     kind: 'unavailable',
     text: 'The place where backups are kept does not work at the moment.',
   },
+  HANDLER_TIMEOUT: { kind: 'unavailable', text: 'This took too long and was given up.' },
   LEASE_LOST: { kind: 'conflict', text: 'Another worker owns this lane now.' },
   INTERNAL: { kind: 'internal', text: 'Something went wrong on our side.' },
 } as const satisfies Record<string, ErrorSpec>

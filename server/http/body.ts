@@ -1,15 +1,23 @@
 /**
- * Reads JSON bodies. Bytes are hashed only when the request carries an Idempotency-Key; a body that is not UTF-8,
- * not JSON or compressed is refused with a code of its own.
+ * Takes JSON bodies in: how large they may be, that they are not compressed, and their hash, when the request carries
+ * an Idempotency-Key. What is in them is read by json-body.ts.
  */
-import { isUtf8 } from 'node:buffer'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { AppError } from '../core/errors.ts'
 import { fingerprintOfBody } from '../services/fingerprint.ts'
 import { idempotencyKeyOf } from './idempotency.ts'
+import { parseJsonBody } from './json-body.ts'
+
+/** Of any body but mail. A route that takes more says so itself (`bodyLimit`). */
+const SMALL_BODY = 1024 * 1024
+const MAIL = '/v1/messages'
 
 /** Puts our parsers in the place of fastify's. Other content types are refused with 415. */
 export function installBodyParsers(app: FastifyInstance): void {
+  const most = app.initialConfig.bodyLimit ?? SMALL_BODY
+  app.addHook('onRoute', (route) => {
+    if (!route.url.startsWith(MAIL)) route.bodyLimit ??= Math.min(most, SMALL_BODY)
+  })
   app.decorateRequest('bodyHash', undefined)
   app.removeAllContentTypeParsers()
   app.addContentTypeParser<Buffer>(
@@ -19,7 +27,7 @@ export function installBodyParsers(app: FastifyInstance): void {
       try {
         refuseEncoded(request)
         if (idempotencyKeyOf(request) !== undefined) request.bodyHash = fingerprintOfBody(body)
-        done(null, parseJson(body))
+        done(null, parseJsonBody(body))
       } catch (error) {
         done(error instanceof Error ? error : new Error(String(error)))
       }
@@ -34,29 +42,4 @@ export function refuseEncoded(request: FastifyRequest): void {
   throw new AppError('CONTENT_TYPE_UNSUPPORTED', {
     public: 'Compressed request bodies are not accepted.',
   })
-}
-
-/**
- * Throws BODY_NOT_JSON. A key named `__proto__` becomes an own property like any other (JSON.parse defines, it does
- * not assign), and the schemas refuse it as a field that does not exist.
- */
-function parseJson(body: Buffer): unknown {
-  if (body.length === 0)
-    throw new AppError('BODY_NOT_JSON', { public: 'The request body is empty.' })
-  if (!isUtf8(body))
-    throw new AppError('BODY_NOT_JSON', { public: 'The request body is not valid UTF-8.' })
-  try {
-    return JSON.parse(body.toString('utf8'))
-  } catch (error) {
-    throw new AppError('BODY_NOT_JSON', { cause: error, public: jsonFault(error) })
-  }
-}
-
-/** The parser's place of error without the text it quotes: that may hold addresses. */
-function jsonFault(error: unknown): string {
-  const place =
-    error instanceof Error
-      ? /at position \d+(?: \(line \d+ column \d+\))?/.exec(error.message)
-      : null
-  return `The request body is not valid JSON${place === null ? '' : ` ${place[0]}`}.`
 }

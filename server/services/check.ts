@@ -44,6 +44,7 @@ import {
   lookAtResolver,
   lookAtReverse,
 } from './check/probe-network.ts'
+import type { Certificate } from './certificate.ts'
 import { instanceHolder } from './instance-lock.ts'
 
 const REDIS_MS = 5_000
@@ -65,7 +66,7 @@ export async function runChecks(
     guarded('database', async () => judgeDatabase(database)),
     guarded('redis', () => checkRedis(config)),
     guarded('clock', async () => [judgeClock(ports.clock.now(), clockKeeper())]),
-    guarded('certificate', async () => checkCertificate(config, ports.clock.now())),
+    guarded('certificate', async () => checkCertificates(config, ports.clock.now())),
     guarded('network', () => (offline ? skippedNetwork() : checkNetwork(config, ports, database))),
   ])
   return groups.flat()
@@ -128,15 +129,20 @@ async function checkRedis({ redis }: Config): Promise<Findings> {
   return judgeRedis(facts)
 }
 
-function checkCertificate({ roles, submission }: Config, now: number): Findings {
-  const usesTls = submission.listeners.some(({ tls }) => tls !== 'none')
-  if (!roles.includes('submission') || !usesTls) return []
-  const { certificate, key } = submission
-  const pair =
-    certificate === undefined || key === undefined
-      ? undefined
-      : { cert: readText(certificate), key: readText(key) }
-  return [judgeCertificate(pair, now)]
+function checkCertificates({ roles, http, submission }: Config, now: number): Findings {
+  const findings: Finding[] = []
+  if (roles.includes('submission') && submission.listeners.some(({ tls }) => tls !== 'none'))
+    findings.push(judgeCertificate(pairOf(submission), now))
+  const ofHttp = pairOf(http)
+  if (roles.includes('http') && ofHttp !== undefined)
+    findings.push(judgeCertificate(ofHttp, now, 'http'))
+  return findings
+}
+
+function pairOf({ certificate, key }: Config['http' | 'submission']): Certificate | undefined {
+  return certificate === undefined || key === undefined
+    ? undefined
+    : { cert: readText(certificate), key: readText(key) }
 }
 
 const skippedNetwork = async (): Promise<Findings> =>

@@ -2,19 +2,13 @@
  * The certificate for STARTTLS and implicit TLS: the configured files, or a self-signed one that is made once and kept
  * in the data directory. A key is written with mode 0600 and never logged.
  */
-import { X509Certificate, createPrivateKey } from 'node:crypto'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { generate } from 'selfsigned'
-import { AppError } from '../core/errors.ts'
 import type { Clock } from '../core/ports.ts'
-
-/** PEM. */
-export interface Certificate {
-  readonly key: string
-  readonly cert: string
-}
+import { parseCertificate, readCertificate } from '../services/certificate.ts'
+import type { Certificate, CertificateFiles } from '../services/certificate.ts'
 
 const DAY_MS = 86_400_000
 /** Clients that pin it should not have to learn it anew. */
@@ -28,12 +22,12 @@ export interface CertificateOptions {
   readonly hostname: string
   readonly clock: Clock
   /** Configured PEM files; undefined: self-signed. */
-  readonly files: { readonly key: string; readonly cert: string } | undefined
+  readonly files: CertificateFiles | undefined
 }
 
 /** Throws CONFIG_INVALID when configured files cannot be read, or do not belong together. */
 export async function loadCertificate(options: CertificateOptions): Promise<Certificate> {
-  if (options.files !== undefined) return readConfigured(options.files.key, options.files.cert)
+  if (options.files !== undefined) return readCertificate(options.files)
   const directory = join(options.dataDir, 'tls')
   const key = join(directory, 'self-signed.key')
   const cert = join(directory, 'self-signed.crt')
@@ -46,23 +40,7 @@ export async function loadCertificate(options: CertificateOptions): Promise<Cert
   return made
 }
 
-async function readConfigured(keyFile: string, certFile: string): Promise<Certificate> {
-  const pair = { key: await readConfig(keyFile), cert: await readConfig(certFile) }
-  if (parse(pair) === undefined)
-    throw new AppError('CONFIG_INVALID', {
-      public: `${certFile} and ${keyFile} are not a PEM certificate and its unencrypted private key.`,
-    })
-  return pair
-}
-
-async function readConfig(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8')
-  } catch (cause) {
-    throw new AppError('CONFIG_INVALID', { public: `${file} cannot be read.`, cause })
-  }
-}
-
+/** The two need not be a pair: a crash between the two files, a file edited by hand. */
 async function readKept(keyFile: string, certFile: string): Promise<Certificate | undefined> {
   try {
     return { key: await readFile(keyFile, 'utf8'), cert: await readFile(certFile, 'utf8') }
@@ -71,18 +49,8 @@ async function readKept(keyFile: string, certFile: string): Promise<Certificate 
   }
 }
 
-/** Undefined when the two are not a pair (a crash between the two files, a file edited by hand). */
-function parse({ key, cert }: Certificate): X509Certificate | undefined {
-  try {
-    const certificate = new X509Certificate(cert)
-    return certificate.checkPrivateKey(createPrivateKey(key)) ? certificate : undefined
-  } catch {
-    return undefined
-  }
-}
-
 function isUsable(pair: Certificate, hostname: string, now: number): boolean {
-  const certificate = parse(pair)
+  const certificate = parseCertificate(pair)
   if (certificate === undefined) return false
   const isNamed =
     isIP(hostname) === 0

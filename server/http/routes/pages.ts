@@ -5,18 +5,15 @@ import type { HttpDeps } from '../deps.ts'
 import { homePage } from '../docs/home.ts'
 import { referencePage } from '../docs/page.ts'
 import { STYLE } from '../docs/style.ts'
+import { pagePolicy } from '../hardening.ts'
 import type { HttpApp } from '../http-app.ts'
 import { describeApi } from '../openapi.ts'
 
 const STYLE_HASH = createHash('sha256').update(STYLE).digest('base64')
+/** On top of those that every answer has. */
 const PAGE_HEADERS = {
   'content-type': 'text/html; charset=utf-8',
-  'content-security-policy': `default-src 'none'; style-src 'sha256-${STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
-  'x-frame-options': 'DENY',
-  'referrer-policy': 'no-referrer',
-  'cross-origin-opener-policy': 'same-origin',
-  'cross-origin-resource-policy': 'same-origin',
-  'permissions-policy': 'camera=(), geolocation=(), microphone=()',
+  'content-security-policy': pagePolicy({ styles: [`'sha256-${STYLE_HASH}'`] }),
   'cache-control': 'no-cache',
 } as const
 

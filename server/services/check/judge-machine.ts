@@ -134,18 +134,19 @@ export function judgeClock(now: number, synchronized: string | undefined): Findi
   return ok(topic, `is kept right by ${synchronized}`)
 }
 
-/** PEM texts; undefined: none is configured. */
+/** PEM texts; undefined: none is configured. `of` is the section that names them. */
 export function judgeCertificate(
   pair: { readonly cert: string; readonly key: string } | undefined,
   now: number,
+  of: 'http' | 'submission' = 'submission',
 ): Finding {
-  const topic = 'certificate'
+  const topic = of === 'http' ? 'certificate of HTTP' : 'certificate'
   if (pair === undefined)
     return ok(
       topic,
       'none is configured: submission uses a self-signed one, which clients must be told to trust',
     )
-  const fix = 'set submission.certificate and submission.key to a PEM chain and its unencrypted key'
+  const fix = `set ${of}.certificate and ${of}.key to a PEM chain and its unencrypted key`
   let certificate: X509Certificate
   try {
     certificate = new X509Certificate(pair.cert)
@@ -157,7 +158,8 @@ export function judgeCertificate(
   const from = Date.parse(certificate.validFrom)
   const to = Date.parse(certificate.validTo)
   const day = new Date(to).toISOString().slice(0, 10)
-  const renew = 'renew it, then restart the server'
+  const renew =
+    of === 'http' ? 'renew it; the server takes it by itself' : 'renew it, then restart the server'
   if (now < from)
     return fail(topic, `is not valid before ${certificate.validFrom}`, 'look at the clock')
   if (now > to) return fail(topic, `ended on ${day}`, renew)
