@@ -40,12 +40,16 @@ export function tenantScope(
   { read, build }: { readonly read: Kysely<Schema>; readonly build: Kysely<Schema> },
 ): TenantScope {
   const isOwn = (table: string) => sql<boolean>`${sql.ref(`${table}.tenant_id`)} = ${tenant}`
-  // Kysely types a query by the very name of its table; here the name is a parameter, and the type is the one declared
-  // above.
+  // Kysely types a query by the very name of its table. Here the name is a parameter: inside, every table is any table
+  // with a tenant; outside, the query has the type declared above.
+  const reads = read as unknown as AnyTenantTable
+  const builds = build as unknown as AnyTenantTable
   return {
     tenant,
-    selectFrom: (table) => read.selectFrom(table).where(isOwn(table)) as never,
-    updateTable: (table) => build.updateTable(table).where(isOwn(table)) as never,
-    deleteFrom: (table) => build.deleteFrom(table).where(isOwn(table)) as never,
+    selectFrom: (table) => reads.selectFrom(table).where(isOwn(table)) as never,
+    updateTable: (table) => builds.updateTable(table).where(isOwn(table)) as never,
+    deleteFrom: (table) => builds.deleteFrom(table).where(isOwn(table)) as never,
   }
 }
+
+type AnyTenantTable = Kysely<Record<string, { tenant_id: number }>>
