@@ -46,10 +46,11 @@ export function tenantScope(
   const builds = build as unknown as AnyTenantTable
   return {
     tenant,
-    selectFrom: (table) => reads.selectFrom(table).where(isOwn(table)) as never,
-    updateTable: (table) => builds.updateTable(table).where(isOwn(table)) as never,
-    deleteFrom: (table) => builds.deleteFrom(table).where(isOwn(table)) as never,
+    selectFrom: (table) => reads.selectFrom(anyTable(table)).where(isOwn(table)) as never,
+    updateTable: (table) => builds.updateTable(anyTable(table)).where(isOwn(table)) as never,
+    deleteFrom: (table) => builds.deleteFrom(anyTable(table)).where(isOwn(table)) as never,
   }
 }
 
-type AnyTenantTable = Kysely<Record<string, { tenant_id: number }>>
+type AnyTenantTable = Kysely<{ table: { tenant_id: number } }>
+const anyTable = (table: TenantTable): 'table' => table as string as 'table'
