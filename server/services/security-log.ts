@@ -16,7 +16,6 @@ import {
   markHandled,
   securityEventById,
   securityEventsOfTenant,
-  securityEventsOfUser,
 } from '../store/security-events.ts'
 import type { EventPage, SecurityEventRow, SecurityViewer } from '../store/security-events.ts'
 
@@ -101,7 +100,7 @@ export function makeSecurityLog({ store, clock, log }: SecurityLogDeps): Securit
       const row = await securityEventById(store, viewer, id)
       if (row === undefined) throw new AppError('NOT_FOUND')
       const handled = { id, at: clock.now(), by: actor.name, note }
-      await markHandled(store, viewer, handled, {
+      await markHandled(store, handled, {
         actor,
         tenant: viewer === 'installation' ? eventOf(row).tenant : viewer.tenant,
         action: 'security-event.handled',
@@ -113,9 +112,9 @@ export function makeSecurityLog({ store, clock, log }: SecurityLogDeps): Securit
 }
 
 function rowsOf(store: Store, scope: SecurityScope, page: EventPage): Promise<SecurityEventRow[]> {
-  if (scope === 'installation') return allSecurityEvents(store, page)
+  if (scope === 'installation') return allSecurityEvents(store, undefined, page)
   if ('tenant' in scope) return securityEventsOfTenant(store, scope.tenant, page)
-  return securityEventsOfUser(store, scope.user, page)
+  return allSecurityEvents(store, scope.user, page)
 }
 
 function eventOf(row: SecurityEventRow): SecurityEvent {

@@ -2,8 +2,7 @@
  * Rows of the security log. Appended, and marked as handled once; nothing else ever changes in them. An event of a
  * person has no tenant of its own: it is seen by every tenant the person belongs to.
  */
-import { sql } from 'kysely'
-import type { RawBuilder, Selectable } from 'kysely'
+import type { Selectable } from 'kysely'
 import type { AuditDraft } from '../core/audit.ts'
 import { asId } from '../core/ids.ts'
 import type { TenantId, UserId } from '../core/ids.ts'
@@ -17,11 +16,11 @@ export type SecurityEventRow = Selectable<SecurityEventsTable>
 
 /** Goes into another write, such as the one that locks the account. */
 export function securityEventChange(
-  store: Pick<Store, 'build'>,
+  store: Pick<Store, 'across'>,
   event: NewSecurityEvent,
   at: number,
 ): Change {
-  const query = store.build
+  const query = store.across.build
     .insertInto('security_events')
     .values({
       id: nextId,
@@ -59,8 +58,36 @@ export interface EventPage {
   readonly unhandled: boolean
 }
 
-const pageOf = ({ before, unhandled }: EventPage): RawBuilder<unknown> =>
-  sql`id < ${before ?? Number.MAX_SAFE_INTEGER} and ${unhandled ? sql`handled_at is null` : sql`1`}`
+const COLUMNS = [
+  'e.id',
+  'e.tenant_id',
+  'e.user_id',
+  'e.kind',
+  'e.score',
+  'e.decision',
+  'e.ip',
+  'e.country',
+  'e.data',
+  'e.at',
+  'e.handled_at',
+  'e.handled_by',
+  'e.handled_note',
+] as const
+
+/** Of the whole installation, for those with a platform role; or about one person, in all tenants. Newest first. */
+export function allSecurityEvents(
+  store: Store,
+  user: UserId | undefined,
+  page: EventPage,
+): Promise<SecurityEventRow[]> {
+  let query = store.across.read
+    .selectFrom('security_events as e')
+    .select(COLUMNS)
+    .where('e.id', '<', page.before ?? Number.MAX_SAFE_INTEGER)
+  if (user !== undefined) query = query.where('e.user_id', '=', user)
+  if (page.unhandled) query = query.where('e.handled_at', 'is', null)
+  return query.orderBy('e.id', 'desc').limit(page.limit).execute()
+}
 
 /** Of a tenant's own and of its people, newest first. */
 export async function securityEventsOfTenant(
@@ -68,52 +95,42 @@ export async function securityEventsOfTenant(
   tenant: TenantId,
   page: EventPage,
 ): Promise<SecurityEventRow[]> {
-  const { rows } = await sql<SecurityEventRow>`
-    select * from (
-      select * from (select * from security_events
-        where tenant_id = ${tenant} and ${pageOf(page)} order by id desc limit ${page.limit})
-      union all
-      select * from (select * from security_events
-        where ${isOfMember(tenant)} and ${pageOf(page)} order by id desc limit ${page.limit}))
-    order by id desc limit ${page.limit}`.execute(store.read)
+  const before = page.before ?? Number.MAX_SAFE_INTEGER
+  let own = store
+    .of(tenant)
+    .selectFrom('security_events')
+    .selectAll()
+    .where('security_events.id', '<', before)
+  let ofMembers = eventsOfMembers(store, tenant).where('e.id', '<', before)
+  if (page.unhandled) {
+    own = own.where('security_events.handled_at', 'is', null)
+    ofMembers = ofMembers.where('e.handled_at', 'is', null)
+  }
+  const rows = await Promise.all([
+    own.orderBy('security_events.id', 'desc').limit(page.limit).execute(),
+    ofMembers.orderBy('e.id', 'desc').limit(page.limit).execute(),
+  ])
   return rows
+    .flat()
+    .sort((a, b) => b.id - a.id)
+    .slice(0, page.limit)
 }
 
 /** What happened before somebody joined is not the tenant's business. */
-const isOfMember = (tenant: TenantId): RawBuilder<unknown> =>
-  sql`tenant_id is null and user_id in (
-    select user_id from memberships where tenant_id = ${tenant} and created_at <= security_events.at)`
-
-/** Of the whole installation, newest first: for those with a platform role. */
-export async function allSecurityEvents(
-  store: Store,
-  page: EventPage,
-): Promise<SecurityEventRow[]> {
-  const { rows } = await sql<SecurityEventRow>`
-    select * from security_events where ${pageOf(page)}
-    order by id desc limit ${page.limit}`.execute(store.read)
-  return rows
-}
-
-/** About one person, newest first; of all tenants, for the person's own eyes and for platform roles. */
-export async function securityEventsOfUser(
-  store: Store,
-  user: UserId,
-  page: EventPage,
-): Promise<SecurityEventRow[]> {
-  const { rows } = await sql<SecurityEventRow>`
-    select * from security_events where user_id = ${user} and ${pageOf(page)}
-    order by id desc limit ${page.limit}`.execute(store.read)
-  return rows
-}
+const eventsOfMembers = (store: Store, tenant: TenantId) =>
+  store
+    .of(tenant)
+    .selectFrom('memberships')
+    .innerJoin('security_events as e', (join) =>
+      join
+        .onRef('e.user_id', '=', 'memberships.user_id')
+        .onRef('e.at', '>=', 'memberships.created_at')
+        .on('e.tenant_id', 'is', null),
+    )
+    .select(COLUMNS)
 
 /** Whose eyes: those of one tenant, or of a platform role. */
 export type SecurityViewer = { readonly tenant: TenantId } | 'installation'
-
-const visibleTo = (viewer: SecurityViewer): RawBuilder<unknown> =>
-  viewer === 'installation'
-    ? sql`1`
-    : sql`(tenant_id = ${viewer.tenant} or (${isOfMember(viewer.tenant)}))`
 
 /** One event, if the viewer may see it. */
 export async function securityEventById(
@@ -121,9 +138,19 @@ export async function securityEventById(
   viewer: SecurityViewer,
   id: SecurityEventId,
 ): Promise<SecurityEventRow | undefined> {
-  const { rows } = await sql<SecurityEventRow>`
-    select * from security_events where id = ${id} and ${visibleTo(viewer)}`.execute(store.read)
-  return rows[0]
+  if (viewer === 'installation')
+    return store.across.read
+      .selectFrom('security_events as e')
+      .select(COLUMNS)
+      .where('e.id', '=', id)
+      .executeTakeFirst()
+  const own = await store
+    .of(viewer.tenant)
+    .selectFrom('security_events')
+    .selectAll()
+    .where('security_events.id', '=', id)
+    .executeTakeFirst()
+  return own ?? eventsOfMembers(store, viewer.tenant).where('e.id', '=', id).executeTakeFirst()
 }
 
 export interface Handled {
@@ -133,17 +160,17 @@ export interface Handled {
   readonly note: string
 }
 
-/** Rejects with STATE_CONFLICT when it is handled already, or not the viewer's to see. */
+/** For who is known to see the event. Rejects with STATE_CONFLICT when it is handled already. */
 export async function markHandled(
   store: Store,
-  viewer: SecurityViewer,
   handled: Handled,
   record: AuditDraft,
 ): Promise<void> {
-  const statement = sql`
-    update security_events
-    set handled_at = ${handled.at}, handled_by = ${handled.by}, handled_note = ${handled.note}
-    where id = ${handled.id} and handled_at is null and ${visibleTo(viewer)}`
-  const query = statement.compile(store.build)
+  const query = store.across.build
+    .updateTable('security_events')
+    .set({ handled_at: handled.at, handled_by: handled.by, handled_note: handled.note })
+    .where('id', '=', handled.id)
+    .where('handled_at', 'is', null)
+    .compile()
   await store.writer.write([{ query, expect: { changes: 1, orElse: 'STATE_CONFLICT' } }], record)
 }
