@@ -1,0 +1,87 @@
+/**
+ * Where an address is thought to be, by databases on this machine: nobody is asked over the network. Unless told
+ * otherwise by a country database that comes along (CC0); operators may put any MaxMind database in its place.
+ */
+import { createRequire } from 'node:module'
+import { UNKNOWN_PLACE, makePlace } from '../../core/place.ts'
+import type { Place } from '../../core/place.ts'
+import type { Clock, Log, Timer } from '../../core/ports.ts'
+import { canonicalAddress } from '../../policy/anomaly-network.ts'
+import { openPlaceFile } from './place-file.ts'
+import type { PlaceFile } from './place-file.ts'
+import { joinParts, partsOf } from './place-record.ts'
+
+export interface PlaceFiles {
+  /** City or Country; not set: the country database that comes along. */
+  readonly cityFile?: string | undefined
+  readonly asnFile?: string | undefined
+  /** Connection-Type or Anonymous-IP. */
+  readonly typeFile?: string | undefined
+}
+
+export interface Places {
+  /** Never throws; `{}` for private addresses, unknown ones, and texts that are none. */
+  placeOf(ip: string): Place
+  /** What is in use, for health and the settings page. */
+  files(): readonly { readonly path: string; readonly type: string; readonly builtAt: number }[]
+  /** Looks now whether a file has changed, instead of at the next full hour of the program. */
+  refresh(): Promise<void>
+  close(): void
+}
+
+export interface PlacesOptions extends PlaceFiles {
+  readonly clock: Clock
+  readonly log: Log
+}
+
+const LOOK_EVERY_MS = 3_600_000
+
+/** With IPv4 and IPv6 in one file; the package's files of one family answer for the other with nonsense. */
+const DEFAULT_FILE = '@ip-location-db/geo-whois-asn-country-mmdb/geo-whois-asn-country.mmdb'
+const defaultFile = (): string => createRequire(import.meta.url).resolve(DEFAULT_FILE)
+
+/** Throws CONFIG_INVALID for a file that is missing or broken. The caller closes. */
+export async function openPlaces(options: PlacesOptions): Promise<Places> {
+  const { clock, log, cityFile, asnFile, typeFile } = options
+  const open = (name: string, path: string): Promise<PlaceFile> =>
+    openPlaceFile(path, { setting: `security.geoip.${name}`, log })
+  // The last one has the last word where two know the same.
+  const files: readonly PlaceFile[] = await Promise.all([
+    cityFile === undefined
+      ? openPlaceFile(defaultFile(), { setting: undefined, log })
+      : open('cityFile', cityFile),
+    ...(asnFile === undefined ? [] : [open('asnFile', asnFile)]),
+    ...(typeFile === undefined ? [] : [open('typeFile', typeFile)]),
+  ])
+  const refresh = async (): Promise<void> => {
+    await Promise.all(files.map((file) => file.refresh()))
+  }
+  let isClosed = false
+  let timer: Timer = clock.after(LOOK_EVERY_MS, look)
+  function look(): void {
+    void refresh().then(() => {
+      if (!isClosed) timer = clock.after(LOOK_EVERY_MS, look)
+    })
+  }
+  return {
+    placeOf: (ip) => placeIn(files, ip),
+    files: () =>
+      files.map(({ path, type, builtAt }) => ({ path, type: type(), builtAt: builtAt() })),
+    refresh,
+    close() {
+      isClosed = true
+      timer.cancel()
+    },
+  }
+}
+
+function placeIn(files: readonly PlaceFile[], ip: string): Place {
+  const address = canonicalAddress(ip)
+  if (address === undefined) return UNKNOWN_PLACE
+  const parts = joinParts(files.map((file) => partsOf(file.recordOf(address))))
+  const place = makePlace(parts)
+  // Such a database lists all that hide somebody: who is not in it is ordinary, if the address is a public one at all.
+  const isListed = place.networkType !== undefined || place.country === undefined
+  if (isListed || !files.some((file) => file.type().includes('Anonymous'))) return place
+  return { ...place, networkType: 'ordinary' }
+}
