@@ -80,6 +80,9 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   // services/backup
   '@aws-sdk/client-s3': ['server/services'],
   '@aws-sdk/lib-storage': ['server/services'],
+  // services/auth
+  maxmind: ['server/services'],
+  '@ip-location-db/geo-whois-asn-country-mmdb': [], // data, found by its path
   'prom-client': ['server/services', 'server/http'],
   typebox: ['server/config', 'server/cli', 'server/http'],
   'dns-packet': ['dns'],
