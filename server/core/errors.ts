@@ -84,6 +84,7 @@ export const ERROR_CODES = {
   PERMISSION_MISSING: { kind: 'forbidden', text: 'You may not do that.' },
   GRANT_FORBIDDEN: { kind: 'forbidden', text: 'You cannot give a right that you do not have.' },
   LINK_INVALID: { kind: 'invalid', text: 'This link is not valid or was used before.' },
+  PASSKEY_INVALID: { kind: 'invalid', text: 'The passkey was not accepted.' },
   PASSWORD_WEAK: { kind: 'invalid', text: 'This password is too easy to guess.' },
   TENANT_REQUIRED: {
     kind: 'invalid',

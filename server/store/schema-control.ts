@@ -56,6 +56,8 @@ export interface InvitationsTable extends Row {
   expires_at: number
   accepted_at: number | null
   revoked_at: number | null
+  /** When the link was mailed to the address; null: somebody handed it on. */
+  mailed_at: number | null
 }
 export interface SessionsTable extends Row {
   user_id: number
@@ -78,13 +80,16 @@ export interface SessionsTable extends Row {
 }
 export interface TotpTable {
   user_id: number
-  /** Base32, sealed under the master key. */
-  secret: string
+  /** Base32, sealed under the master key. Null until the first one is confirmed. */
+  secret: string | null
   /** Time step of the last accepted code: none is taken twice (RFC 6238 §5.2). */
   last_step: number
   created_at: number
-  /** Null until a first code has shown that the app has the secret. */
+  /** When a first code has shown that the app has the secret. */
   confirmed_at: number | null
+  /** The next secret, sealed, until a code of it comes. It lives minutes: a rotation of the key leaves it out. */
+  pending: string | null
+  pending_at: number | null
 }
 export interface RecoveryCodesTable {
   user_id: number
@@ -219,6 +224,16 @@ export interface BackupsTable extends Row {
   verified_at: number | null
   error: string | null
 }
+export interface MtaStsPoliciesTable {
+  /** Of recipients, lower case. */
+  domain: string
+  policy_id: string
+  mode: 'enforce' | 'testing' | 'none'
+  /** JSON array of patterns. */
+  mx: string
+  fetched_at: number
+  expires_at: number
+}
 
 export interface ControlTables {
   users: UsersTable
@@ -238,5 +253,6 @@ export interface ControlTables {
   quotas: QuotasTable
   quota_uses: QuotaUsesTable
   audit: AuditTable
+  mta_sts_policies: MtaStsPoliciesTable
   backups: BackupsTable
 }

@@ -46,7 +46,7 @@ export const controlPlane: MigrationSpec = {
        id integer primary key, tenant_id integer not null references tenants, email text not null,
        role text not null, hash text not null unique, invited_by text not null,
        created_at integer not null, expires_at integer not null, accepted_at integer,
-       revoked_at integer
+       revoked_at integer, mailed_at integer
      ) strict`,
     `create index invitations_tenant on invitations (tenant_id)`,
 
@@ -59,9 +59,10 @@ export const controlPlane: MigrationSpec = {
        ended_because text
      ) strict`,
     `create index sessions_user on sessions (user_id)`,
+    // pending takes the place of secret once a code has shown that the app has it.
     `create table totp (
-       user_id integer primary key, secret text not null, last_step integer not null,
-       created_at integer not null, confirmed_at integer
+       user_id integer primary key, secret text, last_step integer not null,
+       created_at integer not null, confirmed_at integer, pending text, pending_at integer
      ) strict`,
     `create table recovery_codes (
        user_id integer not null, hash text not null, created_at integer not null, used_at integer,
@@ -78,6 +79,7 @@ export const controlPlane: MigrationSpec = {
        challenge text primary key, purpose text not null, user_id integer, session_id integer,
        expires_at integer not null
      ) strict, without rowid`,
+    `create index webauthn_challenges_age on webauthn_challenges (expires_at)`,
     // account: tells accounts apart, those that do not exist too; user_id only for those that do.
     `create table sign_ins (
        id integer primary key, user_id integer, account integer not null, at integer not null,
@@ -148,6 +150,13 @@ export const controlPlane: MigrationSpec = {
        begin select raise(abort, 'the audit log is append-only'); end`,
     `create trigger audit_no_delete before delete on audit
        begin select raise(abort, 'the audit log is append-only'); end`,
+
+    // A cache of what remote domains publish: it may be emptied at any time.
+    `create table mta_sts_policies (
+       domain text primary key, policy_id text not null, mode text not null, mx text not null,
+       fetched_at integer not null, expires_at integer not null
+     ) strict, without rowid`,
+    `create index mta_sts_policies_age on mta_sts_policies (expires_at)`,
 
     `create table backups (
        id integer primary key, name text not null, target text not null, trigger text not null,
