@@ -1,14 +1,19 @@
 /** Part of the composition root: everything a lane needs to reach the outside. */
 import type { Config } from './config/schema.ts'
 import type { Ports } from './core/ports.ts'
-import { findHosts, findHostsOf } from './delivery/mx.ts'
+import { guardedFetch } from './delivery/http/guarded.ts'
+import { findPolicedHosts, makePolicyOf } from './delivery/mta-sts.ts'
+import type { PolicyOf } from './delivery/mta-sts.ts'
+import { findHostsOf } from './delivery/mx.ts'
 import type { HostOptions } from './delivery/mx.ts'
 import { openSession } from './delivery/smtp/open-session.ts'
 import { createTlsMemory } from './delivery/smtp/tls-memory.ts'
+import { readTrust } from './delivery/trust.ts'
 import type { Seal } from './services/auth/seal.ts'
 import type { Catalog } from './services/catalog.ts'
 import { effectiveLimits } from './services/limits.ts'
 import { makeHosts } from './services/lane/hosts.ts'
+import { makePolicyStore } from './services/lane/policy-store.ts'
 import { makeRenderer } from './services/lane/render.ts'
 import type { LaneDeps } from './services/lane/run.ts'
 import type { Metrics } from './services/metrics.ts'
@@ -36,6 +41,18 @@ export function composeLane(parts: LaneParts): LaneDeps {
   const { clock, random, log } = ports
   const { delivery } = parts.config
   const tlsMemory = createTlsMemory()
+  const trust = delivery.caFile === undefined ? undefined : readTrust(delivery.caFile)
+  const web = { ...hostOptions, clock, dial: ports.dial, trust }
+  const policyOf: PolicyOf =
+    delivery.mtaSts === 'off'
+      ? () => Promise.resolve(undefined)
+      : makePolicyOf({
+          resolver: hostOptions.resolver,
+          fetch: (request) => guardedFetch(request, web),
+          store: makePolicyStore(store),
+          clock,
+          log,
+        })
   const renderer = makeRenderer({
     seal,
     returnPath: {
@@ -65,7 +82,7 @@ export function composeLane(parts: LaneParts): LaneDeps {
         destination: lane.target,
         destinationOf: (domain) => parts.routing.destinationOf(domain),
         clock,
-        findHosts: (domain) => findHosts(domain, hostOptions),
+        findHosts: (domain) => findPolicedHosts(domain, hostOptions, policyOf),
         // A next hop is the operator's own choice: private networks are where most of them are.
         findAddressesOf: (host) =>
           findHostsOf(
@@ -102,6 +119,7 @@ export function composeLane(parts: LaneParts): LaneDeps {
           mode: tls === 'implicit' ? 'required' : tls,
           implicit: tls === 'implicit',
           verify: hop !== undefined && tls !== 'opportunistic',
+          trust,
         },
         auth:
           hop?.user === undefined

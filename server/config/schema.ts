@@ -158,6 +158,14 @@ const delivery = section('How mail leaves.', {
   ehlo: Type.Optional(
     ehlo('Name in EHLO of a source that has none of its own; not set: hostname.'),
   ),
+  mtaSts: choice(
+    'on: the MTA-STS policies of recipient domains are fetched and obeyed (RFC 8461). off: not even asked for.',
+    ['on', 'off'],
+    'on',
+  ),
+  caFile: Type.Optional(
+    path('PEM file with certificates to believe beside the public ones, for closed networks.'),
+  ),
   returnPathDomain: Type.Optional(
     hostname('Domain of the return path of bounces; not set: the sender stays as submitted.'),
   ),

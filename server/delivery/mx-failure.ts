@@ -5,7 +5,12 @@ export interface MxFailure {
   readonly kind: 'failed'
   readonly fault: Extract<
     Fault,
-    'dns-temporary' | 'dns-permanent' | 'private-target' | 'mx-loop' | 'unreachable'
+    | 'dns-temporary'
+    | 'dns-permanent'
+    | 'private-target'
+    | 'mx-loop'
+    | 'unreachable'
+    | 'tls-required'
   >
   /** Enhanced code, RFC 3463; its class says whether to try again. */
   readonly status: string

@@ -2,6 +2,7 @@
  * From the open socket to the point where MAIL may be said: banner, EHLO, TLS, AUTH. It reports how far it came and
  * what was said; whether to try another host, or clear text, is decided elsewhere.
  */
+import type { SecureContext } from 'node:tls'
 import type { Stage, TlsFacts } from '../../core/outcome.ts'
 import type { ParsedReply } from '../../protocol/reply.ts'
 import { NO_CAPABILITIES, parseCapabilities } from './capabilities.ts'
@@ -24,6 +25,8 @@ export interface TlsWish {
   readonly implicit: boolean
   /** PEM of a private authority to trust instead of the public ones. */
   readonly ca?: string
+  /** Whose certificates count, ready made; undefined: the public authorities. `ca` goes before. */
+  readonly trust?: SecureContext | undefined
 }
 
 export interface Credentials {

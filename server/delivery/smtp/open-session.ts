@@ -21,8 +21,10 @@ export interface SessionHost {
   /** Lower case name; what TLS verifies and the memory of broken TLS is kept under. */
   readonly name: string
   readonly addresses: readonly string[]
-  /** Where a host has a policy of its own (DANE); else that of the session. */
+  /** Where a host has a policy of its own (MTA-STS, DANE); else that of the session. */
   readonly tls?: SessionTls
+  /** Why TLS is asked for, or would be: goes into the transcript, and into the detail when TLS fails. */
+  readonly remark?: string
 }
 
 export interface SessionOptions extends Pick<
@@ -75,7 +77,9 @@ async function openHost(
   before: string,
 ): Promise<Opened> {
   const { clock, tlsMemory, source } = options
-  const tls = host.tls ?? options.tls
+  const { remark } = host
+  const earlier = remark === undefined ? before : `${before}! ${remark}\n`
+  const tls = { ...options.tls, ...host.tls }
   const mayFallBack = tls.mode === 'opportunistic' && !tls.implicit && options.auth === undefined
   const servername = isIP(host.name) === 0 ? host.name : undefined
   const connect = (mode: TlsWish['mode'], text: string): Promise<Opened> =>
@@ -90,14 +94,24 @@ async function openHost(
     })
 
   if (mayFallBack && tlsMemory.isBroken(host.name, clock.now())) {
-    return connect('off', `${before}! TLS of ${host.name} failed lately: in the clear\n`)
+    return connect('off', `${earlier}! TLS of ${host.name} failed lately: in the clear\n`)
   }
-  const opened = await connect(tls.mode, before)
-  if (opened.ok || !mayFallBack || !brokeInHandshake(opened.outcome)) return opened
+  const opened = await connect(tls.mode, earlier)
+  if (opened.ok) return opened
+  if (host.tls !== undefined && remark !== undefined) return explained(opened.outcome, remark)
+  if (!mayFallBack) return opened
+  if (!brokeInHandshake(opened.outcome)) return opened
   const clear = await connect('off', `${opened.outcome.transcript}! again in the clear\n`)
   // Only a host that does work without TLS has shown that TLS was the trouble.
   if (clear.ok) tlsMemory.remember(host.name, clock.now() + BROKEN_TLS_MS)
   return clear
+}
+
+/** A failure of TLS that was asked for says by whom. */
+const explained = (outcome: Outcome, remark: string): Opened => {
+  const { stage, fault, detail } = outcome
+  const isTls = stage === 'starttls' && fault !== undefined
+  return { ok: false, outcome: isTls ? { ...outcome, detail: `${detail} (${remark})` } : outcome }
 }
 
 /** The peer or something in between chokes on TLS. A breach of protocol is not repaired by weakening ourselves. */

@@ -4,7 +4,7 @@
  */
 import type { Socket } from 'node:net'
 import { connect as tlsConnect } from 'node:tls'
-import type { TLSSocket } from 'node:tls'
+import type { SecureContext, TLSSocket } from 'node:tls'
 import type { Fault } from '../../core/outcome.ts'
 import type { Clock, Timer } from '../../core/ports.ts'
 import { createReplyReader } from '../../protocol/reply.ts'
@@ -102,7 +102,15 @@ export class Wire {
 
   /** Turns the socket into TLS; undefined when the wire broke. The certificate is judged by the caller. */
   secure(
-    { servername, ca }: { readonly servername: string | undefined; readonly ca?: string },
+    {
+      servername,
+      ca,
+      trust,
+    }: {
+      readonly servername: string | undefined
+      readonly ca?: string
+      readonly trust?: SecureContext | undefined
+    },
     limitMs: number,
   ): Promise<TLSSocket | undefined> {
     const plain = this.socket
@@ -116,6 +124,7 @@ export class Wire {
       rejectUnauthorized: false,
       ...(servername === undefined ? {} : { servername }),
       ...(ca === undefined ? {} : { ca }),
+      ...(ca !== undefined || trust === undefined ? {} : { secureContext: trust }),
     })
     this.socket = socket
     return new Promise((resolve) => {

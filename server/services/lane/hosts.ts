@@ -4,6 +4,7 @@ import { destinationKey } from '../../core/lane.ts'
 import type { Destination } from '../../core/lane.ts'
 import type { Outcome } from '../../core/outcome.ts'
 import { siteOf } from '../../delivery/site.ts'
+import type { PolicedHosts } from '../../delivery/mta-sts.ts'
 import type { FoundHosts, MxFailure } from '../../delivery/mx.ts'
 import type { SessionHost } from '../../delivery/smtp/open-session.ts'
 
@@ -14,6 +15,10 @@ export interface DomainHosts {
   readonly hosts: readonly SessionHost[]
   /** Names a connection may have to serve this domain. */
   readonly names: ReadonlySet<string>
+  /** Only over verified TLS: the domain's MTA-STS policy asks for it. */
+  readonly mustVerify: boolean
+  /** The same for domains with the same hosts and demands: what fails one of them fails all, and no others. */
+  readonly fate: string
 }
 
 /** The domain's mail belongs to another lane by now. */
@@ -35,7 +40,7 @@ export function makeHosts(deps: {
   destination: Destination
   /** Where the domain's mail goes today. */
   destinationOf: (domain: string) => Promise<Destination | MxFailure>
-  findHosts: (domain: string) => Promise<FoundHosts | MxFailure>
+  findHosts: (domain: string) => Promise<PolicedHosts | MxFailure>
   findAddressesOf: (host: string) => Promise<FoundHosts | MxFailure>
   clock: Clock
 }): Hosts {
@@ -65,11 +70,15 @@ export function makeHosts(deps: {
           : await deps.findHosts(domain)
       if (found.kind === 'failed') return found
       const names = found.hosts.map((host) => host.name)
+      const site = siteOf(names)
+      const mustVerify = 'mustVerify' in found && found.mustVerify
       const value: DomainHosts = {
         kind: 'hosts',
-        site: siteOf(names),
+        site,
         hosts: found.hosts,
         names: new Set(names),
+        mustVerify,
+        fate: mustVerify ? `${site} verified` : site,
       }
       if (known.size >= MAX_DOMAINS) known.clear()
       known.set(keyOf(domain), { value, until: deps.clock.now() + KEEP_MS })

@@ -346,13 +346,15 @@ class Run {
   #unreachable(delivery: LeasedDelivery, outcome: Outcome, hosts: DomainHosts): void {
     const now = this.#deps.clock.now()
     const others = [...this.#senders].filter((sender) => sender.site === hosts.site).length
-    if (others > 0) {
+    // A certificate does not get better by waiting for a slot.
+    const isTls = outcome.fault === 'tls-required' || outcome.fault === 'tls-handshake'
+    if (others > 0 && !isTls) {
       // The host takes some connections but not one more: that is its limit, not an outage.
       this.#cap = { connections: Math.max(others, this.#working - 1), until: now + CAP_MS }
       this.#settle(putBack(delivery, 'host-unreachable', now + 1_000))
       return
     }
-    this.#dead.mark(hosts.site, now)
+    this.#dead.mark(hosts.fate, now)
     this.#done(delivery, outcome)
   }
 
@@ -363,7 +365,7 @@ class Run {
   }
 
   #spare(delivery: LeasedDelivery, hosts: DomainHosts): boolean {
-    const until = this.#dead.until(hosts.site, this.#deps.clock.now())
+    const until = this.#dead.until(hosts.fate, this.#deps.clock.now())
     if (until === undefined) return false
     this.#settle(putBack(delivery, 'host-unreachable', until))
     return true

@@ -58,8 +58,11 @@ export function makeSender(work: SenderWork): Sender {
 
   async function connectionFor(hosts: DomainHosts, domain: string): Promise<Opened> {
     if (connection !== undefined) {
-      const { host } = connection.peer
-      if (work.mayReuse(connection) && host !== undefined && hosts.names.has(host)) {
+      const { host, tls } = connection.peer
+      const fits = host !== undefined && hosts.names.has(host)
+      // RFC 8461 §4.2: what was good enough for another domain may not be for this one.
+      const isSafe = !hosts.mustVerify || tls?.verified === true
+      if (work.mayReuse(connection) && fits && isSafe) {
         served.add(domain)
         return { ok: true, connection }
       }
