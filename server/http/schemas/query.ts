@@ -13,6 +13,8 @@ export const idParam = (description: string, example: string) =>
 export const MessageParams = idParam('Id of the message.', 'msg_01kq3v8r4t2')
 export const DomainParams = idParam('Id of the domain.', 'dom_01kq3v8r4t2')
 export const LaneParams = idParam('Id of the lane.', 'lan_01kq3v8r4t2')
+export const SessionParams = idParam('Id of the session.', 'ses_00000000007')
+export const PasskeyParams = idParam('Id of the passkey.', 'pky_00000000001')
 export const DeliveryParams = idParam('Id of the delivery.', 'dlv_01kq3v8r4t3')
 
 export const limit = Type.Optional(

@@ -7,6 +7,7 @@ import type { Actor } from '../../core/audit.ts'
 import { AppError } from '../../core/errors.ts'
 import { asId, encodeId } from '../../core/ids.ts'
 import type { SessionId, UserId } from '../../core/ids.ts'
+import type { Decision } from '../../core/security.ts'
 import type { PlatformRole } from '../../core/permission.ts'
 import type { Clock, Log, Random } from '../../core/ports.ts'
 import type { Store } from '../../store/open.ts'
@@ -37,6 +38,16 @@ export interface SessionPerson {
   readonly platformRole: PlatformRole | undefined
   readonly memberships: readonly Membership[]
   readonly grants: Grants
+  /** A second factor is asked of them and they have none: all they can do is set one up. */
+  readonly mustEnrol: boolean
+}
+
+/** A session that is suddenly used from somewhere else. */
+export interface Move {
+  readonly user: UserId
+  readonly email: string
+  readonly from: { readonly at: number; readonly ip: string; readonly place: string }
+  readonly to: Whence
 }
 
 export interface SessionInfo {
@@ -59,8 +70,6 @@ export interface NewSessionRequest {
   /** `password`, `passkey`, then what was added: `password+totp`. */
   readonly method: string
   readonly whence: Whence
-  /** A session of the same browser that this one takes the place of. */
-  readonly instead?: SessionId | undefined
 }
 
 export interface Sessions {
@@ -79,6 +88,8 @@ export interface Sessions {
   list(user: UserId): Promise<readonly SessionInfo[]>
   /** NOT_FOUND when the person has no such session in force. */
   end(actor: Actor, user: { id: UserId; email: string }, session: SessionId): Promise<void>
+  /** The session that a browser had before it signed in again; unknown tokens end nothing. */
+  endByToken(token: string): Promise<void>
   /** All but `except`; resolves with how many. */
   endOthers(
     actor: Actor,
@@ -106,6 +117,8 @@ export interface SessionDeps {
   readonly personOf: (user: UserId) => Promise<SessionPerson | undefined>
   /** JSON of the place of an address. */
   readonly placeText: (ip: string) => string
+  /** `challenge`: ask for the second factor again. `lock`: the session is over. */
+  readonly judgeMove: (move: Move) => Promise<Decision>
 }
 
 export function makeSessions(deps: SessionDeps): Sessions {
@@ -143,15 +156,34 @@ export function makeSessions(deps: SessionDeps): Sessions {
     })
   }
 
+  /** A stolen cookie is used from elsewhere: the session may have to prove itself again. */
+  async function stageAfterMove(
+    row: SessionRow,
+    email: string,
+    whence: Whence,
+  ): Promise<SessionStage> {
+    const user = asId('user', row.user_id)
+    const id = asId('session', row.id)
+    const from = { at: row.last_used_at, ip: row.ip, place: row.place }
+    const decision = await deps.judgeMove({ user, email, from, to: whence })
+    if (decision === 'lock') {
+      const because = 'used from too far away'
+      const change = endSessions(store, { user, only: id }, { at: clock.now(), because })
+      await store.writer.write([change], { unaudited: 'the security log has the reason' })
+      throw new AppError('SESSION_ENDED')
+    }
+    if (decision !== 'challenge' || row.stage !== 'open') return row.stage
+    await store.writer.write([changeSession(store, id, { stage: 'second-factor' })], {
+      unaudited: 'the security log has the reason',
+    })
+    return 'second-factor'
+  }
+
   return {
-    async open({ user, email, stage, method, whence, instead }) {
+    async open({ user, email, stage, method, whence }) {
       const now = clock.now()
       const token = newToken()
       const also = await surplus(user)
-      if (instead !== undefined)
-        also.push(
-          endSessions(store, { user, only: instead }, { at: now, because: 'signed in again' }),
-        )
       const id = await insertSession(
         store,
         {
@@ -160,7 +192,7 @@ export function makeSessions(deps: SessionDeps): Sessions {
           stage,
           method,
           expiresAt: now + settings.lifetimeMs,
-          confirmedAt: stage === 'open' ? now : undefined,
+          confirmedAt: stage === 'second-factor' ? undefined : now,
           userAgent: whence.userAgent,
           ip: whence.ip,
           place: placeText(whence.ip),
@@ -187,13 +219,15 @@ export function makeSessions(deps: SessionDeps): Sessions {
       const user = asId('user', row.user_id)
       const person = await deps.personOf(user)
       if (person === undefined) throw new AppError('SESSION_ENDED')
+      const stage =
+        row.ip === whence.ip ? row.stage : await stageAfterMove(row, person.email, whence)
       touch(row, whence)
       return {
         id: asId('session', row.id),
         user,
         email: person.email,
         name: person.name,
-        stage: row.stage,
+        stage: stage === 'open' && person.mustEnrol ? 'enrol' : stage,
         method: row.method,
         createdAt: row.created_at,
         expiresAt: row.expires_at,
@@ -211,7 +245,7 @@ export function makeSessions(deps: SessionDeps): Sessions {
         tokenHash: hashSecret(token, key),
         stage,
         lastUsedAt: now,
-        ...(stage === 'open' ? { confirmedAt: now } : {}),
+        ...(stage === 'second-factor' ? {} : { confirmedAt: now }),
         ...(method === undefined ? {} : { method }),
       })
       await store.writer.write([change], {
@@ -224,10 +258,8 @@ export function makeSessions(deps: SessionDeps): Sessions {
       return { token }
     },
 
-    isConfirmed: ({ stage, confirmedAt }) =>
-      stage === 'open' &&
-      confirmedAt !== undefined &&
-      clock.now() - confirmedAt < settings.stepUpMs,
+    isConfirmed: ({ confirmedAt }) =>
+      confirmedAt !== undefined && clock.now() - confirmedAt < settings.stepUpMs,
 
     async list(user) {
       const rows = await sessionsOf(store, user, { now: clock.now(), idleBefore: idleBefore() })
@@ -256,6 +288,16 @@ export function makeSessions(deps: SessionDeps): Sessions {
         action: 'session.ended',
         target: { kind: 'session', id: encodeId('session', session), name: user.email },
       })
+    },
+
+    async endByToken(token) {
+      const row = TOKEN.test(token)
+        ? await sessionByToken(store, hashSecret(token, key), clock.now())
+        : undefined
+      if (row === undefined) return
+      const which = { user: asId('user', row.user_id), only: asId('session', row.id) }
+      const change = endSessions(store, which, { at: clock.now(), because: 'signed in again' })
+      await store.writer.write([change], { unaudited: 'the new session is recorded' })
     },
 
     async endOthers(actor, user, except) {
