@@ -21,6 +21,7 @@ import { embeddedJobs } from './queue/embedded.ts'
 import type { Jobs } from './queue/jobs.ts'
 import { makeReconciler } from './queue/reconcile.ts'
 import type { Reconciler } from './queue/reconcile.ts'
+import { makeAccessUses } from './services/access-uses.ts'
 import { makeAuthenticator } from './services/auth/authenticate.ts'
 import type { Authenticator } from './services/auth/authenticate.ts'
 import { loadMasterKey } from './services/auth/master-key.ts'
@@ -116,7 +117,17 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
     clock,
     log,
   })
-  const auth = makeAuthenticator(catalog, masterKey.derive('secret-hash'))
+  const places = { placeOf: () => ({}) }
+  const uses = makeAccessUses({
+    store,
+    clock,
+    log,
+    places,
+    onNewCountry: ({ kind, name, country }) =>
+      log.warn({ evt: 'new-country', kind, name, country }, 'used from a new country'),
+  })
+  const hashKey = masterKey.derive('secret-hash')
+  const auth = makeAuthenticator({ catalog, hashKey, clock, places, uses })
   const dnsClient = makeDnsClient({
     clock,
     random,
@@ -267,6 +278,7 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
     disk.close()
     catalog.close()
     dnsClient.close()
+    await uses.close()
     await store.close()
   }
 

@@ -1,62 +1,96 @@
 /** `posthorn key …`: keys of the HTTP API. A secret is printed once, when it is made. */
 import { AppError } from '../core/errors.ts'
 import { encodeId } from '../core/ids.ts'
-import { SCOPES } from '../services/auth/principal.ts'
+import type { KeyId } from '../core/ids.ts'
+import { OPERATOR_GRANT } from '../services/access-terms.ts'
+import type { KeyInfo } from '../services/keys.ts'
+import type { TenantRecord } from '../store/catalog.ts'
+import {
+  ALL,
+  expiryText,
+  isoOrNull,
+  listOf,
+  OVERLAP,
+  stateText,
+  TERMS,
+  termsOf,
+  useData,
+  useText,
+} from './access-options.ts'
+import { cliActor } from './actor.ts'
 import type { Command } from './command.ts'
 import { list, table } from './output.ts'
 import { baseUrl } from './reach.ts'
+import type { CliServices } from './services.ts'
 import { TENANT, TENANT_FILTER, tenantOf, tenantsOf } from './tenant-option.ts'
-import { argument, idArgument } from './values.ts'
+import { argument, duration, idArgument, wholeNumber } from './values.ts'
 
 const DEFAULT_SCOPES = ['messages:send', 'messages:read'] as const
+
+/** Without its secret. */
+export const keyData = (key: KeyInfo, tenant: TenantRecord): Record<string, unknown> => ({
+  id: encodeId('key', key.id),
+  name: key.name,
+  tenant: tenant.name,
+  scopes: key.scopes,
+  mode: key.mode,
+  state: key.state,
+  networks: key.networks,
+  requestsPerSecond: key.requestsPerSecond ?? null,
+  expiresAt: isoOrNull(key.expiresAt),
+  createdAt: isoOrNull(key.createdAt),
+  createdBy: key.createdBy,
+  replacedBy: key.replacedBy === undefined ? null : encodeId('key', key.replacedBy),
+  lastUse: useData(key.lastUse),
+})
+
+export const keyFacts = (key: KeyInfo, tenant: TenantRecord, now: number): string =>
+  list([
+    ['id', encodeId('key', key.id)],
+    ['name', key.name],
+    ['tenant', tenant.name],
+    ['scopes', key.scopes.join(' ')],
+    ['mode', key.mode],
+    ['networks', key.networks.join(' ') || 'any'],
+    ['expires', expiryText(key.expiresAt, now)],
+  ])
+
+const onceText = (secret: string, base: string): string =>
+  `secret  ${secret}\n\nThe secret is shown only now. Use it as "Authorization: Bearer <secret>" at ${base}/v1/`
 
 export const keyCreate: Command = {
   name: 'key create',
   group: 'Set up',
   summary: 'Make an API key and print it once',
   details:
-    'Examples\n  posthorn key create shop\n  posthorn key create reports --scope messages:read --tenant acme',
+    'Examples\n  posthorn key create shop\n  posthorn key create reports --scopes messages:read --tenant acme --expires 90d --networks 192.0.2.0/24',
   arguments: [{ name: 'name', summary: 'What the key is for' }],
   options: {
     tenant: TENANT,
-    scope: {
-      summary: `What it may do: ${SCOPES.join(', ')}; without it ${DEFAULT_SCOPES.join(' and ')}`,
-      value: 'SCOPE',
+    scopes: {
+      summary: `What it may do, such as messages:manage,domains:read; without it ${DEFAULT_SCOPES.join(' and ')}`,
+      value: 'LIST',
       many: true,
     },
-    test: { summary: 'A test key: whatever it sends goes to the sandbox and never leaves' },
+    ...TERMS,
+    rate: { summary: 'Requests it may make in a second; without it as configured', value: 'N' },
   },
   async run({ input, config, services }) {
+    const requestsPerSecond = wholeNumber(input, 'rate')
     const opened = await services()
     const tenant = tenantOf(input, opened)
-    const name = argument(input, 'name')
-    const scopes = [...new Set(input.texts('scope').flatMap((text) => text.split(',')))]
-    const mode = input.flag('test') ? 'test' : 'live'
-    const request = {
-      tenant: tenant.id,
-      name,
+    const scopes = listOf(input, 'scopes')
+    const now = opened.clock.now()
+    const { key, secret } = await opened.access.keys.create(cliActor(), tenant.id, {
+      name: argument(input, 'name'),
       scopes: scopes.length === 0 ? DEFAULT_SCOPES : scopes,
-      mode,
-    } as const
-    const made = await opened.access.createKey(request)
-    const id = encodeId('key', made.id)
-    const facts = list([
-      ['id', id],
-      ['tenant', tenant.name],
-      ['scopes', request.scopes.join(' ')],
-      ['mode', mode],
-      ['secret', made.secret],
-    ])
+      ...termsOf(input, now),
+      requestsPerSecond,
+      grant: OPERATOR_GRANT,
+    })
     return {
-      text: `Made key ${name}.\n\n${facts}\n\nThe secret is shown only now. Use it as "Authorization: Bearer <secret>" at ${baseUrl(config())}/v1/`,
-      data: {
-        id,
-        name,
-        tenant: tenant.name,
-        scopes: request.scopes,
-        mode,
-        secret: made.secret,
-      },
+      text: `Made key ${key.name}.\n\n${keyFacts(key, tenant, now)}\n${onceText(secret, baseUrl(config()))}`,
+      data: { ...keyData(key, tenant), secret },
     }
   },
 }
@@ -69,28 +103,65 @@ export const keyList: Command = {
   options: { tenant: TENANT_FILTER },
   async run({ input, services }) {
     const opened = await services()
-    const keys = tenantsOf(input, opened).flatMap((tenant) =>
-      opened.access.listKeys(tenant.id).map((key) => ({
-        id: encodeId('key', key.id),
-        name: key.name,
-        tenant: tenant.name,
-        scopes: key.scopes,
-        mode: key.mode,
-        revoked: key.revoked,
-      })),
-    )
+    const now = opened.clock.now()
+    const keys: { readonly key: KeyInfo; readonly tenant: TenantRecord }[] = []
+    for (const tenant of tenantsOf(input, opened))
+      for (const key of await opened.access.keys.list(tenant.id, ALL)) keys.push({ key, tenant })
     const text = table(
       [
-        { title: 'ID', value: ({ id }) => id },
-        { title: 'NAME', value: ({ name }) => name },
-        { title: 'TENANT', value: ({ tenant }) => tenant },
-        { title: 'MODE', value: ({ mode }) => mode },
-        { title: 'SCOPES', value: ({ scopes }) => scopes.join(' ') },
-        { title: 'STATE', value: ({ revoked }) => (revoked ? 'revoked' : 'live') },
+        { title: 'ID', value: ({ key }) => encodeId('key', key.id) },
+        { title: 'NAME', value: ({ key }) => key.name },
+        { title: 'TENANT', value: ({ tenant }) => tenant.name },
+        { title: 'MODE', value: ({ key }) => key.mode },
+        { title: 'SCOPES', value: ({ key }) => key.scopes.join(' ') },
+        { title: 'STATE', value: ({ key }) => stateText(key, now) },
+        { title: 'LAST USED', value: ({ key }) => useText(key.lastUse, now) },
       ],
       keys,
     )
-    return { text, data: { keys } }
+    return { text, data: { keys: keys.map(({ key, tenant }) => keyData(key, tenant)) } }
+  },
+}
+
+/** Throws NOT_FOUND. */
+async function findKey(
+  { access, tenants }: CliServices,
+  id: KeyId,
+): Promise<{ readonly key: KeyInfo; readonly tenant: TenantRecord }> {
+  for (const tenant of tenants.list()) {
+    const key = (await access.keys.list(tenant.id, ALL)).find((one) => one.id === id)
+    if (key !== undefined) return { key, tenant }
+  }
+  throw new AppError('NOT_FOUND', {
+    public: 'There is no key with this id. "posthorn key list" shows which there are.',
+  })
+}
+
+export const keyRotate: Command = {
+  name: 'key rotate',
+  group: 'Set up',
+  summary: 'Make a new key in the place of an old one, which stays good for a while',
+  details: `The new key may do what the old one may, and is good for as long as the old one was to be.\n\nExample\n  posthorn key rotate ${encodeId('key', 1)} --overlap 7d`,
+  arguments: [{ name: 'id', summary: 'Id of the key, from "posthorn key list"' }],
+  options: { overlap: OVERLAP },
+  async run({ input, config, services }) {
+    const id = idArgument(input, 'id', 'key')
+    const overlapMs = duration(input, 'overlap')
+    const opened = await services()
+    const { tenant } = await findKey(opened, id)
+    const now = opened.clock.now()
+    const { key, former, secret } = await opened.access.keys.rotate(cliActor(), tenant.id, id, {
+      overlapMs,
+      grant: OPERATOR_GRANT,
+    })
+    const end =
+      former.state === 'live'
+        ? `The old one is good until ${expiryText(former.expiresAt, now)}.`
+        : 'The old one is not good any more.'
+    return {
+      text: `Made a new key ${key.name}. ${end}\n\n${keyFacts(key, tenant, now)}\n${onceText(secret, baseUrl(config()))}`,
+      data: { ...keyData(key, tenant), secret, former: keyData(former, tenant) },
+    }
   },
 }
 
@@ -102,19 +173,13 @@ export const keyRevoke: Command = {
   arguments: [{ name: 'id', summary: 'Id of the key, from "posthorn key list"' }],
   async run({ input, services }) {
     const id = idArgument(input, 'id', 'key')
-    const { access, tenants } = await services()
-    const tenant = tenants.list().find((one) => access.listKeys(one.id).some((k) => k.id === id))
-    const key = tenant && access.listKeys(tenant.id).find((one) => one.id === id)
-    if (tenant === undefined || key === undefined) {
-      throw new AppError('NOT_FOUND', {
-        public: 'There is no key with this id. "posthorn key list" shows which there are.',
-      })
-    }
-    if (!key.revoked) await access.revokeKey(tenant.id, id)
-    const outcome = key.revoked ? 'was revoked before' : 'is revoked'
+    const opened = await services()
+    const { key, tenant } = await findKey(opened, id)
+    await opened.access.keys.revoke(cliActor(), tenant.id, id)
+    const outcome = key.state === 'revoked' ? 'was revoked before' : 'is revoked'
     return {
       text: `Key ${key.name} ${outcome}.`,
-      data: { id: encodeId('key', id), name: key.name, revoked: true },
+      data: { id: encodeId('key', id), name: key.name, state: 'revoked' },
     }
   },
 }

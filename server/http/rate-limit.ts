@@ -37,23 +37,46 @@ export function takeToken(bucket: Bucket | undefined, limits: BucketLimits, now:
 }
 
 export interface RateLimit {
-  /** Sets the headers; throws RATE_LIMITED when the bucket of `key` is empty. */
-  take(key: number, reply: FastifyReply): void
+  /**
+   * Sets the headers; throws RATE_LIMITED when the bucket of `key` is empty. `ownPerSecond` is the key's own rate; it
+   * makes the limits of the installation narrower, never wider.
+   */
+  take(key: number, reply: FastifyReply, ownPerSecond?: number): void
 }
 
-/** Keys are rows of the database, so the map is bounded by them. */
-export function makeRateLimit(limits: BucketLimits, clock: Clock): RateLimit {
+interface Limits extends BucketLimits {
+  /** For the header. */
+  readonly text: string
+}
+
+/** Keys are rows of the database, so the maps are bounded by them. */
+export function makeRateLimit(configured: BucketLimits, clock: Clock): RateLimit {
   const buckets = new Map<number, Bucket>()
-  const limit = String(limits.burst)
+  const shared = limitsOf(configured)
+  const ownLimits = new Map<number, Limits>()
+
+  /** The burst in proportion to the rate, as configured. */
+  function limitsFor(perSecond: number | undefined): Limits {
+    if (perSecond === undefined || perSecond >= configured.perSecond) return shared
+    const known = ownLimits.get(perSecond)
+    if (known !== undefined) return known
+    const burst = Math.ceil((perSecond * configured.burst) / configured.perSecond)
+    const own = limitsOf({ perSecond, burst: Math.max(1, burst) })
+    ownLimits.set(perSecond, own)
+    return own
+  }
   return {
-    take(key, reply) {
+    take(key, reply, ownPerSecond) {
+      const limits = limitsFor(ownPerSecond)
       const { ok, bucket, waitMs } = takeToken(buckets.get(key), limits, clock.now())
       buckets.set(key, bucket)
       const missing = limits.burst - bucket.tokens
-      reply.header('ratelimit-limit', limit)
+      reply.header('ratelimit-limit', limits.text)
       reply.header('ratelimit-remaining', String(Math.floor(bucket.tokens)))
       reply.header('ratelimit-reset', String(Math.ceil(missing / limits.perSecond)))
       if (!ok) throw new AppError('RATE_LIMITED', { retryAfterMs: waitMs })
     },
   }
 }
+
+const limitsOf = (limits: BucketLimits): Limits => ({ ...limits, text: String(limits.burst) })

@@ -1,6 +1,7 @@
 /** One try to log in over SMTP: the check, the count of the login's sessions, and what a wrong one costs. */
 import type { SMTPServerAuthentication } from 'smtp-server'
 import { AppError } from '../core/errors.ts'
+import type { ErrorCode } from '../core/errors.ts'
 import type { Principal } from '../services/auth/principal.ts'
 import { reply, replyFor } from './replies.ts'
 import type { Reply } from './replies.ts'
@@ -16,6 +17,9 @@ export type LoginResult =
 /** RFC 4954 §6: temporary authentication failure. */
 const UNAVAILABLE = reply(454, '4.7.0', 'The login cannot be checked now; please try again later.')
 
+/** What a client may not tell from a wrong password: that the password is right must stay a secret. */
+const AS_WRONG: ReadonlySet<ErrorCode> = new Set(['AUTH_EXPIRED', 'NETWORK_FORBIDDEN'])
+
 /** `isCounted`: give the place back with `connections.releaseLogin` when the session ends. Never throws. */
 export function tryLogin(
   { auth, throttle, counters, credentialLimits, connections, log }: SessionContext,
@@ -26,15 +30,17 @@ export function tryLogin(
   try {
     // RFC 4616 §2: to act for somebody else is not offered.
     if (authzid && authcid && authzid !== authcid) throw new AppError('AUTH_FAILED')
-    principal = auth.login(username, password ?? '')
+    principal = auth.login(username, password ?? '', address)
   } catch (error) {
-    const answer = replyFor(error)
+    const reason = error instanceof AppError ? error.code : undefined
+    const isHidden = reason !== undefined && AS_WRONG.has(reason)
+    const answer = replyFor(isHidden ? new AppError('AUTH_FAILED') : error)
     if (answer.code !== 535) {
       log.error({ evt: 'smtp-bug', err: error }, 'a login could not be checked')
       return { kind: 'unavailable', answer: UNAVAILABLE }
     }
     counters.authFailures++
-    log.info({ evt: 'auth-failed', ip: address }, 'a login was refused')
+    log.info({ evt: 'auth-failed', ip: address, reason }, 'a login was refused')
     return { kind: 'wrong', answer, delayMs: throttle.fail(address) }
   }
   throttle.succeed(address)

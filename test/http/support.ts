@@ -3,14 +3,17 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
+import { SYSTEM_ACTOR } from '../../server/core/audit.ts'
 import type { TenantId } from '../../server/core/ids.ts'
+import { ALL_PERMISSIONS } from '../../server/core/permission.ts'
+import type { Permission } from '../../server/core/permission.ts'
 import { buildHttp } from '../../server/http/app.ts'
 import type { HttpDeps } from '../../server/http/deps.ts'
 import { realClock, realRandom } from '../../server/ports.ts'
+import { OPERATOR_GRANT } from '../../server/services/access-terms.ts'
+import { makeAccessUses } from '../../server/services/access-uses.ts'
 import { makeAccess } from '../../server/services/access.ts'
 import { makeAuthenticator } from '../../server/services/auth/authenticate.ts'
-import type { KeyScope } from '../../server/services/auth/principal.ts'
-import { SCOPES } from '../../server/services/auth/principal.ts'
 import { makeBudget } from '../../server/services/budget.ts'
 import { openCatalog } from '../../server/services/catalog.ts'
 import type { Catalog } from '../../server/services/catalog.ts'
@@ -39,7 +42,7 @@ export interface World {
   newTenant(name: string): Promise<TenantId>
   newKey(
     tenant: TenantId,
-    scopes: readonly KeyScope[],
+    scopes: readonly Permission[],
     mode?: 'live' | 'test',
   ): Promise<{ secret: string; revoke(): Promise<void> }>
   post(
@@ -77,21 +80,23 @@ export async function openWorld(changes: Partial<HttpDeps> = {}): Promise<World>
   })
   const hashKey = Buffer.alloc(32, 7)
   const catalog = await openCatalog(store, clock, log)
-  const tenants = makeTenants({ store, catalog, clock, random, hashKey })
+  const tenants = makeTenants({ store, catalog, clock })
   const access = makeAccess({ store, catalog, clock, random, hashKey })
-  const tenant = await tenants.add('acme')
+  const tenant = await tenants.add(SYSTEM_ACTOR, 'acme')
   await insertDomain(
     store,
     { tenant, name: 'live.example', verifiedAt: clock.now(), dkim: [] },
     { now: clock.now(), record: { unaudited: 'test' } },
   )
   await catalog.refresh()
-  const { secret: key } = await access.createKey({
-    tenant,
+  const { secret: key } = await access.keys.create(SYSTEM_ACTOR, tenant, {
     name: 'all',
-    scopes: SCOPES,
+    scopes: ALL_PERMISSIONS,
     mode: 'live',
+    grant: OPERATOR_GRANT,
   })
+  const places = { placeOf: () => ({}) }
+  const uses = makeAccessUses({ store, clock, log, places, onNewCountry: () => undefined })
   const bodies = openBodies(store, { dataDir, cacheBytes: 1 << 20 })
   const disk = await watchDisk({ dataDir, minFreeBytes: 0, clock, log })
   const routing = await makeRouting({
@@ -124,7 +129,7 @@ export async function openWorld(changes: Partial<HttpDeps> = {}): Promise<World>
   const app = await buildHttp({
     reader: makeReader(store.read),
     submit,
-    auth: makeAuthenticator(catalog, hashKey),
+    auth: makeAuthenticator({ catalog, hashKey, clock, places, uses }),
     cancel: (actor, owner, message) => messages.cancel(actor, owner, message),
     content: (owner, message) => messages.content(owner, message),
     explain: makeExplain({ store, catalog, routing }),
@@ -147,10 +152,18 @@ export async function openWorld(changes: Partial<HttpDeps> = {}): Promise<World>
     log,
     tenant,
     key,
-    newTenant: (name) => tenants.add(name),
+    newTenant: (name) => tenants.add(SYSTEM_ACTOR, name),
     async newKey(owner, scopes, mode = 'live') {
-      const made = await access.createKey({ tenant: owner, name: 'made', scopes, mode })
-      return { secret: made.secret, revoke: () => access.revokeKey(owner, made.id) }
+      const made = await access.keys.create(SYSTEM_ACTOR, owner, {
+        name: 'made',
+        scopes,
+        mode,
+        grant: OPERATOR_GRANT,
+      })
+      return {
+        secret: made.secret,
+        revoke: async () => void (await access.keys.revoke(SYSTEM_ACTOR, owner, made.key.id)),
+      }
     },
     post: (url, payload, headers = {}) =>
       app.inject({
@@ -168,6 +181,7 @@ export async function openWorld(changes: Partial<HttpDeps> = {}): Promise<World>
       await app.close()
       disk.close()
       catalog.close()
+      await uses.close()
       await store.close()
       rmSync(dataDir, { recursive: true, force: true })
     },

@@ -4,6 +4,7 @@ import { buildApp } from '../../server/app.ts'
 import type { App } from '../../server/app.ts'
 import type { Config } from '../../server/config/schema.ts'
 import type { RawObject } from '../../server/config/validate.ts'
+import { SYSTEM_ACTOR } from '../../server/core/audit.ts'
 import { decodeId } from '../../server/core/ids.ts'
 import type { TenantId } from '../../server/core/ids.ts'
 import type { Clock, Dialer, Log } from '../../server/core/ports.ts'
@@ -13,6 +14,7 @@ import type {
   MessageFactsOut,
 } from '../../server/http/schemas/output.ts'
 import { realRandom } from '../../server/ports.ts'
+import { OPERATOR_GRANT } from '../../server/services/access-terms.ts'
 import { makeAccess } from '../../server/services/access.ts'
 import type { Access } from '../../server/services/access.ts'
 import { makeDomains } from '../../server/services/domains.ts'
@@ -108,16 +110,16 @@ export async function startProgram(
   await catalog.refresh()
   await app.start()
   const access = makeAccess({ store, catalog, clock, random: realRandom, hashKey })
-  const tenants = makeTenants({ store, catalog, clock, random: realRandom, hashKey })
+  const tenants = makeTenants({ store, catalog, clock })
   const tenant = tenants.resolve(undefined).id
   const name = `test-${++programCount}`
-  const key = await access.createKey({
-    tenant,
-    name,
-    scopes: ['messages:send', 'messages:read', 'messages:manage'],
-    mode: 'live',
+  const grant = OPERATOR_GRANT
+  const scopes = ['messages:send', 'messages:read', 'messages:manage']
+  const key = await access.keys.create(SYSTEM_ACTOR, tenant, { name, scopes, mode: 'live', grant })
+  const credential = await access.credentials.create(SYSTEM_ACTOR, tenant, {
+    username: name,
+    grant,
   })
-  const credential = await access.createCredential({ tenant, username: name, limits: {} })
   const login = { user: name, password: credential.password }
 
   const call = async <T>(

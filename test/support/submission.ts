@@ -43,7 +43,7 @@ export interface TestSubmission {
   /** Throws to refuse MAIL. */
   budget: () => void
   isRevoked: boolean
-  login: (username: string, password: string) => Principal
+  login: (username: string, password: string, ip: string) => Principal
   close(): Promise<void>
 }
 
@@ -84,8 +84,9 @@ export async function testSubmission(options: Options = {}): Promise<TestSubmiss
       key: () => {
         throw new AppError('AUTH_FAILED')
       },
-      login: (username, password) => state.login(username, password),
+      login: (username, password, ip) => state.login(username, password, ip),
       isRevoked: () => state.isRevoked,
+      countryOf: () => undefined,
     },
     trustedPrincipal: () => principal({ credential: undefined, name: 'trusted' }),
     clock: realClock,

@@ -1,6 +1,7 @@
 /** What is taken in, from whom, and what is taken in but never sent. */
 import { SYSTEM_ACTOR } from '../../server/core/audit.ts'
 import { expect, test } from 'vitest'
+import { OPERATOR_GRANT } from '../../server/services/access-terms.ts'
 import { startTestApp } from '../support/app.ts'
 import { rawMail, SENDER, until } from '../support/program.ts'
 import type { AcceptedAnswer } from '../support/program.ts'
@@ -57,8 +58,8 @@ test('mail from a domain that is not verified goes to the sandbox, where it can 
 test('a test key sends to the sandbox, also from a verified domain', async () => {
   const world = await startTestApp()
   const scopes = ['messages:send']
-  const { secret } = await world.access.createKey({
-    tenant: world.tenant,
+  const { secret } = await world.access.keys.create(SYSTEM_ACTOR, world.tenant, {
+    grant: OPERATOR_GRANT,
     name: 'try',
     scopes,
     mode: 'test',
@@ -111,10 +112,9 @@ test('a client of a trusted network needs no AUTH; one of another listener does'
 
 test('a login revoked in mid-session gets nothing in any more, and a revoked key gets 401', async () => {
   const world = await startTestApp()
-  const { id, password } = await world.access.createCredential({
-    tenant: world.tenant,
+  const { credential, password } = await world.access.credentials.create(SYSTEM_ACTOR, world.tenant, {
+    grant: OPERATOR_GRANT,
     username: 'soon-gone',
-    limits: {},
   })
   const client = await smtpClient(world.app.addresses().submission[0]!.port)
   await client.reply()
@@ -133,19 +133,19 @@ test('a login revoked in mid-session gets nothing in any more, and a revoked key
     return safe.reply()
   }
   expect(await send()).toMatch(/^250/)
-  await world.access.revokeCredential(world.tenant, id)
+  await world.access.credentials.revoke(SYSTEM_ACTOR, world.tenant, credential.id)
   expect(await send()).toMatch(/^421 4\.7\.0 .*revoked/)
   await safe.untilClosed()
 
-  const key = await world.access.createKey({
-    tenant: world.tenant,
+  const { key, secret } = await world.access.keys.create(SYSTEM_ACTOR, world.tenant, {
+    grant: OPERATOR_GRANT,
     name: 'gone',
     scopes: ['messages:read'],
     mode: 'live',
   })
-  const headers = { authorization: `Bearer ${key.secret}` }
+  const headers = { authorization: `Bearer ${secret}` }
   expect((await world.call('GET', '/v1/messages', undefined, headers)).status).toBe(200)
-  await world.access.revokeKey(world.tenant, key.id)
+  await world.access.keys.revoke(SYSTEM_ACTOR, world.tenant, key.id)
   const after = await world.call('GET', '/v1/messages', undefined, headers)
   expect([after.status, after.body]).toMatchObject([401, { code: 'AUTH_REVOKED' }])
   await world.quiet()
@@ -155,10 +155,9 @@ test('a login revoked in mid-session gets nothing in any more, and a revoked key
 test('a change in one process is in force in another within seconds', async () => {
   const world = await startTestApp()
   const other = await world.join({ config: { roles: ['submission'] } })
-  const { id, password } = await world.access.createCredential({
-    tenant: world.tenant,
+  const { credential, password } = await world.access.credentials.create(SYSTEM_ACTOR, world.tenant, {
+    grant: OPERATOR_GRANT,
     username: 'elsewhere',
-    limits: {},
   })
   const mail = { to: ['ok@ok.test'], user: 'elsewhere', password }
   const works = (): Promise<boolean> =>
@@ -168,14 +167,14 @@ test('a change in one process is in force in another within seconds', async () =
     )
   await until(() => other.app.catalog.current.credentials.has('elsewhere'), 'the login to be known')
   expect(await works()).toBe(true)
-  await world.access.revokeCredential(world.tenant, id)
+  await world.access.credentials.revoke(SYSTEM_ACTOR, world.tenant, credential.id)
   await until(async () => !(await works()), 'the login to be refused')
 })
 
 test('a login over its quota waits for the next hour', async () => {
   const world = await startTestApp()
-  const { password } = await world.access.createCredential({
-    tenant: world.tenant,
+  const { password } = await world.access.credentials.create(SYSTEM_ACTOR, world.tenant, {
+    grant: OPERATOR_GRANT,
     username: 'few',
     limits: { messagesPerHour: 2, recipientsPerHour: 4 },
   })

@@ -1,5 +1,6 @@
 /** Who goes first when a lane has more mail than it may send. */
 import { SYSTEM_ACTOR } from '../../server/core/audit.ts'
+import { OPERATOR_GRANT } from '../../server/services/access-terms.ts'
 import { expect, test } from 'vitest'
 import { startTestApp } from '../support/app.ts'
 import type { World } from '../support/app.ts'
@@ -10,10 +11,15 @@ const SITE = { scope: 'destination', key: 'site:mx.ok.test', note: undefined } a
 
 /** A REST call of another tenant, who has a verified domain and a key. */
 async function secondTenant(world: World): Promise<(body: object) => Promise<AcceptedAnswer>> {
-  const tenant = await world.tenants.add('second')
+  const tenant = await world.tenants.add(SYSTEM_ACTOR, 'second')
   await world.domains.add(SYSTEM_ACTOR, tenant, 'second.test', true)
   const scopes = ['messages:send']
-  const { secret } = await world.access.createKey({ tenant, name: 'second', scopes, mode: 'live' })
+  const { secret } = await world.access.keys.create(SYSTEM_ACTOR, tenant, {
+    name: 'second',
+    scopes,
+    mode: 'live',
+    grant: OPERATOR_GRANT,
+  })
   const headers = { authorization: `Bearer ${secret}` }
   return async (body) => {
     const mail = { from: 'app@second.test', subject: 'Few', text: 'x', ...body }

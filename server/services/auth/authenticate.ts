@@ -1,90 +1,134 @@
-/** Turns a secret into a principal. Unknown and wrong look the same from outside and take the same time. */
+/**
+ * Turns a secret into a principal, in memory: every request and every SMTP session passes here. Unknown and wrong look
+ * the same from outside and take the same time; that something is revoked, expired or used from elsewhere is told only
+ * to who knows the secret.
+ */
 import { timingSafeEqual } from 'node:crypto'
 import { AppError } from '../../core/errors.ts'
+import type { ErrorCode } from '../../core/errors.ts'
+import type { TenantId } from '../../core/ids.ts'
+import type { Clock } from '../../core/ports.ts'
+import type { CredentialRecord, KeyRecord } from '../../store/access-records.ts'
+import type { AccessUses } from '../access-uses.ts'
 import type { Catalog } from '../catalog.ts'
-import { SCOPES } from './principal.ts'
-import type { CredentialLimits, KeyScope, Principal } from './principal.ts'
-import { hashSecret, isApiKey } from './secret.ts'
+import type { Principal } from './principal.ts'
+import { hashSecret, hasKeyForm } from './secret.ts'
 
 export interface Authenticator {
-  /** Throws AUTH_FAILED or AUTH_REVOKED. */
-  key(token: string): Principal
-  /** SMTP AUTH. Throws AUTH_FAILED or AUTH_REVOKED. */
-  login(username: string, password: string): Principal
-  /** Whether the login was revoked since; a session asks before each message. */
+  /** Throws AUTH_FAILED, AUTH_REVOKED, AUTH_EXPIRED or NETWORK_FORBIDDEN. `ip` is where it is used from. */
+  key(token: string, ip: string): Principal
+  /** SMTP AUTH. Throws the same. */
+  login(username: string, password: string, ip: string): Principal
+  /**
+   * Whether what `login` found no longer holds: revoked, expired, rotated for longer than its overlap, bound to other
+   * networks, tenant disabled. A session asks before each message.
+   */
   isRevoked(principal: Principal): boolean
+  /** ISO 3166-1 alpha-2, when known. */
+  countryOf(ip: string): string | undefined
 }
+
+/** The part of places.ts that is needed here. */
+export interface Places {
+  placeOf(ip: string): { readonly country?: string | undefined }
+}
+
+export interface AuthenticatorDeps {
+  readonly catalog: Pick<Catalog, 'current'>
+  readonly hashKey: Buffer
+  readonly clock: Pick<Clock, 'now'>
+  readonly places: Places
+  readonly uses: Pick<AccessUses, 'note'>
+}
+
+type Passwords = Pick<CredentialRecord, 'secretHash' | 'former'>
+
+const SENDING = ['messages:send'] as const
+const NO_LIMITS = {}
+/** Compared with when there is nothing to compare with, so that this takes the same time. */
+const NOBODY: Passwords = { secretHash: '0'.repeat(64), former: undefined }
 
 const equal = (a: string, b: string): boolean =>
   a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b))
 
-const isScope = (value: unknown): value is KeyScope =>
-  typeof value === 'string' && (SCOPES as readonly string[]).includes(value)
+export function makeAuthenticator(deps: AuthenticatorDeps): Authenticator {
+  const { catalog, hashKey, clock, places, uses } = deps
+  /** What each login of a session rests on. Apart from the principal, which is handed around. */
+  const proofs = new WeakMap<Principal, { readonly hash: string; readonly ip: string }>()
 
-function parseScopes(json: string): KeyScope[] {
-  const value: unknown = JSON.parse(json)
-  return Array.isArray(value) ? value.filter(isScope) : []
-}
-
-function parseLimits(json: string): CredentialLimits {
-  const value: unknown = JSON.parse(json)
-  if (typeof value !== 'object' || value === null) return {}
-  const number = (name: string): number | undefined => {
-    const limit: unknown = Reflect.get(value, name)
-    return typeof limit === 'number' ? limit : undefined
-  }
-  return {
-    messagesPerHour: number('messagesPerHour'),
-    recipientsPerHour: number('recipientsPerHour'),
-    connections: number('connections'),
-    messageSize: number('messageSize'),
-  }
-}
-
-export function makeAuthenticator(catalog: Catalog, hashKey: Buffer): Authenticator {
-  /** Hashed keys are looked up by hash: an attacker who can time a map learns nothing about a secret. */
-  function key(token: string): Principal {
-    if (!isApiKey(token)) throw new AppError('AUTH_FAILED')
-    const record = catalog.current.keys.get(hashSecret(token, hashKey))
-    if (record === undefined) throw new AppError('AUTH_FAILED')
-    if (record.revokedAt !== undefined) throw new AppError('AUTH_REVOKED')
-    refuseDisabled(record.tenant)
-    return {
-      tenant: record.tenant,
-      credential: undefined,
-      key: record.id,
-      name: record.name,
-      scopes: parseScopes(record.scopes),
-      mode: record.mode,
-      limits: {},
-    }
-  }
-  function login(username: string, password: string): Principal {
-    const hash = hashSecret(password, hashKey)
-    const record = catalog.current.credentials.get(username)
-    if (record === undefined || !equal(hash, record.secretHash)) throw new AppError('AUTH_FAILED')
-    if (record.revokedAt !== undefined) throw new AppError('AUTH_REVOKED')
-    refuseDisabled(record.tenant)
-    return {
-      tenant: record.tenant,
-      credential: record.id,
-      key: undefined,
-      name: record.username,
-      scopes: ['messages:send'],
-      mode: 'live',
-      limits: parseLimits(record.limits),
-    }
-  }
-  function refuseDisabled(tenant: Principal['tenant']): void {
+  const isDisabled = (tenant: TenantId): boolean => {
     const record = catalog.current.tenants.get(tenant)
-    if (record === undefined || record.disabledAt !== undefined) throw new AppError('AUTH_REVOKED')
+    return record === undefined || record.disabledAt !== undefined
+  }
+  /** Why a secret that is right does not do. Elsewhere first: a thief learns nothing more about what was stolen. */
+  function refusalOf(record: KeyRecord | CredentialRecord, ip: string): ErrorCode | undefined {
+    const { allows, revokedAt, expiresAt, tenant } = record
+    if (allows !== undefined && !allows(ip)) return 'NETWORK_FORBIDDEN'
+    if (revokedAt !== undefined || isDisabled(tenant)) return 'AUTH_REVOKED'
+    return expiresAt !== undefined && expiresAt <= clock.now() ? 'AUTH_EXPIRED' : undefined
+  }
+  function refuse(record: KeyRecord | CredentialRecord, ip: string): void {
+    const code = refusalOf(record, ip)
+    if (code !== undefined) throw new AppError(code)
+  }
+  const isInOverlap = ({ former }: Passwords): boolean =>
+    former !== undefined && former.until > clock.now()
+  function isPassword(record: Passwords, hash: string): boolean {
+    const isFormer = equal(hash, record.former?.hash ?? NOBODY.secretHash)
+    return equal(hash, record.secretHash) || (isFormer && isInOverlap(record))
   }
   return {
-    key,
-    login,
-    isRevoked(principal) {
-      if (principal.credential === undefined) return false
-      return catalog.current.credentials.get(principal.name)?.revokedAt !== undefined
+    /** Hashed keys are looked up by hash: an attacker who can time a map learns nothing about a secret. */
+    key(token, ip) {
+      const record = hasKeyForm(token)
+        ? catalog.current.keys.get(hashSecret(token, hashKey))
+        : undefined
+      if (record === undefined) throw new AppError('AUTH_FAILED')
+      refuse(record, ip)
+      const { tenant, id, name, scopes, mode, requestsPerSecond } = record
+      uses.note({ kind: 'key', tenant, id, name, ip })
+      return {
+        tenant,
+        credential: undefined,
+        key: id,
+        name,
+        scopes,
+        mode,
+        limits: NO_LIMITS,
+        requestsPerSecond,
+      }
     },
+    login(username, password, ip) {
+      const hash = hashSecret(password, hashKey)
+      const record = catalog.current.credentials.get(username)
+      const isRight = isPassword(record ?? NOBODY, hash)
+      if (record === undefined || !isRight) throw new AppError('AUTH_FAILED')
+      refuse(record, ip)
+      const { tenant, id, mode, limits } = record
+      uses.note({ kind: 'credential', tenant, id, name: username, ip })
+      const principal: Principal = {
+        tenant,
+        credential: id,
+        key: undefined,
+        name: username,
+        scopes: SENDING,
+        mode,
+        limits,
+      }
+      proofs.set(principal, { hash, ip })
+      return principal
+    },
+    isRevoked(principal) {
+      if (isDisabled(principal.tenant)) return true
+      const proof = proofs.get(principal)
+      if (proof === undefined) return false
+      const record = catalog.current.credentials.get(principal.name)
+      if (record === undefined) return true
+      const { hash, ip } = proof
+      const isGood =
+        hash === record.secretHash || (hash === record.former?.hash && isInOverlap(record))
+      return !isGood || refusalOf(record, ip) !== undefined
+    },
+    countryOf: (ip) => places.placeOf(ip).country,
   }
 }

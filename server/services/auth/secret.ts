@@ -15,6 +15,7 @@ export const newSecret = (random: Random): string => {
   return [...random.bytes(32)].map((byte) => alphabet[byte % 32]!).join('')
 }
 
+/** The first letters of the SHA-256 of all that stands before, in hex. */
 const checkOf = (body: string): string =>
   createHash('sha256').update(body).digest('hex').slice(0, CHECK_LENGTH)
 
@@ -24,10 +25,32 @@ export function newApiKey(mode: KeyMode, random: Random): string {
   return body + checkOf(body)
 }
 
-/** Whether the text can be one of our keys at all; false saves the look-up. */
-export function isApiKey(text: string): boolean {
-  const body = text.slice(0, -CHECK_LENGTH)
-  return /^ph_(?:live|test)_[a-z0-9]{32}$/.test(body) && text.endsWith(checkOf(body))
+/** For scanners that look for leaked secrets: what any of our keys looks like, wherever it stands. */
+export const API_KEY_PATTERN = '\\bph_(?:live|test)_[a-z0-9]{32}[0-9a-f]{6}\\b'
+const API_KEY = new RegExp(`^${API_KEY_PATTERN}$`)
+
+/** Whether a text has the form of a key; cheap. The check is left to those who meet a key without the database. */
+export const hasKeyForm = (text: string): boolean => API_KEY.test(text)
+
+/** Whether the text is a key that an installation of Posthorn has made, by its form and its check. */
+export const isApiKey = (text: string): boolean =>
+  hasKeyForm(text) && text.endsWith(checkOf(text.slice(0, -CHECK_LENGTH)))
+
+export interface FoundKey {
+  readonly text: string
+  readonly mode: KeyMode
+  /** False: it only looks like one, or a letter of it is wrong. */
+  readonly isGenuine: boolean
+}
+
+/** Everything in a text that looks like a key of ours, each once, in order. */
+export function findApiKeys(text: string): readonly FoundKey[] {
+  const found = new Set(text.match(new RegExp(API_KEY_PATTERN, 'g')))
+  return [...found].map((key) => ({
+    text: key,
+    mode: key.startsWith('ph_live_') ? 'live' : 'test',
+    isGenuine: isApiKey(key),
+  }))
 }
 
 /** What the database keeps of a secret: HMAC-SHA256, hex. */
