@@ -8,7 +8,8 @@ export interface Actor {
   readonly id: number | undefined
   /** Address of the user, name of the key, name of the account at the command line. */
   readonly name: string
-  readonly means: 'session' | 'api-key' | 'cli' | 'program'
+  /** `link`: a one-time link that was sent to the person. */
+  readonly means: 'session' | 'api-key' | 'link' | 'cli' | 'program'
   readonly ip: string | undefined
   /** ISO 3166-1 alpha-2, when known. */
   readonly country: string | undefined

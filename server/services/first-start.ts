@@ -1,18 +1,22 @@
 /** What an empty installation gets: a tenant, a source, a pool, a route, and an owner with a one-time setup link. */
+import { SYSTEM_ACTOR } from '../core/audit.ts'
+import { AppError } from '../core/errors.ts'
 import type { Clock, Random } from '../core/ports.ts'
-import { insertPool, insertRoute, insertSource, setPoolWeight } from '../store/egress.ts'
+import { firstRows, isInstalled } from '../store/installation.ts'
 import type { Store } from '../store/open.ts'
-import { insertTenant } from '../store/tenants.ts'
-import { insertUser, replaceToken, setMembership } from '../store/users.ts'
-import { hashSecret, newSecret } from './auth/secret.ts'
-
-const SETUP_VALID_MS = 7 * 86_400_000
+import { hashSecret } from './auth/secret.ts'
+import { newToken } from './auth/token.ts'
+import { LINK_VALID_MS } from './links.ts'
 
 export interface FirstStart {
-  /** Undefined: the installation has been set up before. */
+  /** For `linkUrl`. Undefined: the installation has been set up before. */
   readonly setupToken: string | undefined
 }
 
+/** The address of the first owner until they give their own. */
+export const placeholderOwner = (hostname: string): string => `owner@${hostname}`.toLowerCase()
+
+/** One write: cut off at any point, the next call does it all. */
 export async function prepareInstallation(deps: {
   store: Store
   clock: Clock
@@ -22,26 +26,32 @@ export async function prepareInstallation(deps: {
   ownerEmail: string
 }): Promise<FirstStart> {
   const { store, clock } = deps
+  if (await isInstalled(store)) return { setupToken: undefined }
   const now = clock.now()
-  const known = await store.read.selectFrom('tenants').select('id').limit(1).executeTakeFirst()
-  if (known !== undefined) return { setupToken: undefined }
-  const by = { now, record: { unaudited: 'the first start' } }
-  const source = await insertSource(store, { name: 'default', ip: undefined, ehlo: deps.ehlo }, by)
-  const pool = await insertPool(store, 'default', by)
-  await setPoolWeight(store, { pool, source, weight: 1 }, by.record)
-  const route = { position: 1_000, name: 'default', match: '{}', pool, nextHop: undefined }
-  await insertRoute(store, route, by)
-  const setupToken = newSecret(deps.random)
-  const user = await insertUser(
+  const setupToken = newToken(deps.random)
+  const email = deps.ownerEmail.toLowerCase()
+  const rows = firstRows(
     store,
-    { email: deps.ownerEmail.toLowerCase(), name: 'Owner', platformRole: 'admin' },
+    {
+      ehlo: deps.ehlo,
+      owner: { email, name: 'Owner' },
+      setup: { hash: hashSecret(setupToken, deps.hashKey), expiresAt: now + LINK_VALID_MS.setup },
+    },
     now,
   )
-  const hash = hashSecret(setupToken, deps.hashKey)
-  const expiresAt = now + SETUP_VALID_MS
-  await replaceToken(store, { user, purpose: 'setup', hash, expiresAt }, now)
-  // Last: its presence says that the rest is there.
-  const tenant = await insertTenant(store, 'default', now)
-  await setMembership(store, { tenant, user, role: 'owner' }, now)
+  try {
+    await store.writer.write(rows, {
+      actor: SYSTEM_ACTOR,
+      tenant: undefined,
+      action: 'installation.prepared',
+      target: { kind: 'installation', id: 'installation', name: deps.ehlo },
+      after: { tenant: 'default', owner: email },
+    })
+  } catch (error) {
+    // Another process was first.
+    if (error instanceof AppError && error.code === 'STATE_CONFLICT')
+      return { setupToken: undefined }
+    throw error
+  }
   return { setupToken }
 }

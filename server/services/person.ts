@@ -3,6 +3,7 @@
  * they may do there. Read anew each time, so that a change is in force with the next request.
  */
 import { parseAddress } from '../core/address.ts'
+import { AppError } from '../core/errors.ts'
 import { asId } from '../core/ids.ts'
 import type { UserId } from '../core/ids.ts'
 import { BUILT_IN_ROLES, isBuiltInRole, isPlatformRole } from '../core/permission.ts'
@@ -55,6 +56,32 @@ export function emailKey(text: string): string | undefined {
   return /^[!-~]{1,254}$/.test(text) ? text.toLowerCase() : undefined
 }
 
+/** The same for an address that is to be kept. Throws ADDRESS_INVALID. */
+export function addressKey(text: string, path = 'email'): string {
+  const parsed = parseAddress(text.trim())
+  if (parsed.ok) return parsed.address.toLowerCase()
+  throw new AppError('ADDRESS_INVALID', {
+    public: `Not an address: ${parsed.reason}.`,
+    fields: [{ path, message: parsed.reason }],
+  })
+}
+
+const MAX_NAME = 100
+// Controls, line and paragraph separators, marks that reverse the direction of text, and half characters.
+const NOT_IN_NAMES =
+  /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/
+
+/** A name for people, as it is kept. Throws BODY_INVALID. */
+export function personName(text: string): string {
+  const name = text.trim()
+  if (name !== '' && name.length <= MAX_NAME && !NOT_IN_NAMES.test(name)) return name
+  const message = `has 1 to ${MAX_NAME} characters, none of them invisible`
+  throw new AppError('BODY_INVALID', {
+    public: `A name ${message}.`,
+    fields: [{ path: 'name', message }],
+  })
+}
+
 const isLive = (user: UserRow): boolean => user.deactivated_at === null
 
 function permissionsOf(row: MembershipRow): readonly TenantPermission[] {
@@ -95,7 +122,7 @@ const asksForSecondFactor = (row: MembershipRow): boolean =>
     asks: row.second_factor === 1,
   })
 
-export function makePersonReads(store: Pick<Store, 'read'>): PersonReads {
+export function makePersonReads(store: Pick<Store, 'read' | 'across'>): PersonReads {
   async function personOf(id: UserId): Promise<PersonFacts | undefined> {
     const user = await findUser(store, { id })
     if (user === undefined || !isLive(user) || user.locked_at !== null) return undefined

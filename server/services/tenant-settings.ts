@@ -29,14 +29,21 @@ export function parseTenantSettings(json: string): TenantSettings {
   }
 }
 
-function field(json: string, name: string): unknown {
+/** JSON for the database. What a later version put there stays. */
+export const changedTenantSettings = (json: string, change: Partial<TenantSettings>): string =>
+  JSON.stringify({ ...objectOf(json), ...change })
+
+const field = (json: string, name: string): unknown => Reflect.get(objectOf(json), name)
+
+/** Without a prototype, so that no name but those in the text is found. */
+function objectOf(json: string): object {
+  const empty: unknown = Object.create(null)
+  const object = typeof empty === 'object' && empty !== null ? empty : {}
   try {
     const value: unknown = JSON.parse(json)
-    return typeof value === 'object' && value !== null && Object.hasOwn(value, name)
-      ? Reflect.get(value, name)
-      : undefined
+    return typeof value === 'object' && value !== null ? Object.assign(object, value) : object
   } catch {
-    return undefined
+    return object
   }
 }
 

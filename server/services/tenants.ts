@@ -1,61 +1,108 @@
-/** Tenants and the people who look after the installation. Sign-in is not here yet: a user has a one-time setup link. */
+/**
+ * Tenants: the customers of this installation. Nothing of a tenant is deleted here; one that is disabled lets nobody
+ * in, by key, login or membership, until it is enabled again.
+ */
+import type { Actor, AuditValue } from '../core/audit.ts'
 import { AppError } from '../core/errors.ts'
-import type { TenantId, UserId } from '../core/ids.ts'
-import type { Clock, Random } from '../core/ports.ts'
-import { parseAddress } from '../core/address.ts'
+import { asId, encodeId } from '../core/ids.ts'
+import type { TenantId } from '../core/ids.ts'
+import type { Clock } from '../core/ports.ts'
 import type { TenantRecord } from '../store/catalog.ts'
+import { endSessionsOfMembers } from '../store/memberships.ts'
 import type { Store } from '../store/open.ts'
-import { insertTenant } from '../store/tenants.ts'
-import { insertUser, listUsers, replaceToken, setMembership, userByEmail } from '../store/users.ts'
-import { hashSecret, newSecret } from './auth/secret.ts'
+import { rolesOf } from '../store/roles.ts'
+import { returnedId } from '../store/rows.ts'
+import { changeTenant, findTenant, insertTenant, listTenants } from '../store/tenants.ts'
+import type { TenantRow } from '../store/tenants.ts'
+import type { Change } from '../store/writer.ts'
 import type { Catalog } from './catalog.ts'
+import { changedTenantSettings, parseTenantSettings } from './tenant-settings.ts'
+import type { TenantSettings } from './tenant-settings.ts'
 
-const SETUP_VALID_MS = 7 * 86_400_000
-
-export interface UserInfo {
-  readonly email: string
+export interface TenantInfo {
+  readonly id: TenantId
   readonly name: string
-  readonly role: string
   readonly createdAt: number
+  readonly disabledAt: number | undefined
+  readonly members: number
+  readonly settings: TenantSettings
+}
+
+/** What is not named stays. */
+export interface TenantChange {
+  readonly name?: string | undefined
+  readonly disabled?: boolean | undefined
+  readonly settings?: Partial<TenantSettings> | undefined
 }
 
 export interface Tenants {
-  add(name: string): Promise<TenantId>
+  /** NAME_TAKEN. */
+  add(actor: Actor, name: string): Promise<TenantId>
+  /** As they are in memory. */
   list(): TenantRecord[]
   /** By name; undefined is the first tenant. NOT_FOUND. */
   resolve(name: string | undefined): TenantRecord
-  addUser(user: { email: string; name: string; role: string }): Promise<{ setupToken: string }>
-  /** A new one-time token for somebody who lost theirs. NOT_FOUND. */
-  renewSetup(email: string): Promise<{ setupToken: string }>
-  users(): Promise<UserInfo[]>
+  all(): Promise<readonly TenantInfo[]>
+  /** NOT_FOUND. */
+  get(id: TenantId): Promise<TenantInfo>
+  /** NOT_FOUND, NAME_TAKEN, STATE_CONFLICT when somebody else changed it at the same time. */
+  change(actor: Actor, id: TenantId, change: TenantChange): Promise<TenantInfo>
 }
 
-export function makeTenants(deps: {
-  store: Store
-  catalog: Catalog
-  clock: Clock
-  random: Random
-  hashKey: Buffer
-}): Tenants {
+const infoOf = (row: TenantRow): TenantInfo => ({
+  id: asId('tenant', row.id),
+  name: row.name,
+  createdAt: row.created_at,
+  disabledAt: row.disabled_at ?? undefined,
+  members: row.members,
+  settings: parseTenantSettings(row.settings),
+})
+
+function checkName(name: string): void {
+  if (/^[a-z0-9][a-z0-9-]{0,62}$/.test(name)) return
+  const message = 'has 1 to 63 lower-case letters, digits and hyphens'
+  throw new AppError('BODY_INVALID', {
+    public: `A tenant name ${message}.`,
+    fields: [{ path: 'name', message }],
+  })
+}
+
+export function makeTenants(deps: { store: Store; catalog: Catalog; clock: Clock }): Tenants {
   const { store, catalog, clock } = deps
   const list = (): TenantRecord[] => [...catalog.current.tenants.values()]
 
-  async function renew(user: UserId): Promise<{ setupToken: string }> {
-    const setupToken = newSecret(deps.random)
-    const hash = hashSecret(setupToken, deps.hashKey)
-    const expiresAt = clock.now() + SETUP_VALID_MS
-    await replaceToken(store, { user, purpose: 'setup', hash, expiresAt }, clock.now())
-    return { setupToken }
+  async function rowOf(id: TenantId): Promise<TenantRow> {
+    const row = await findTenant(store, id)
+    if (row === undefined) throw new AppError('NOT_FOUND')
+    return row
   }
+
+  /** Whoever must have a second factor from now on and has none signs in again, and sets one up. */
+  async function endUnprotected(id: TenantId, settings: TenantSettings): Promise<Change[]> {
+    if (settings.requireSecondFactor === 'nobody') return []
+    const own = (await rolesOf(store, id)).filter((role) => role.second_factor === 1)
+    const roles =
+      settings.requireSecondFactor === 'everybody'
+        ? undefined
+        : [...settings.secondFactorRoles, ...own.map(({ name }) => name)]
+    if (roles?.length === 0) return []
+    const ended = { at: clock.now(), because: 'a second factor is needed now' }
+    return [endSessionsOfMembers(store, { tenant: id, roles, withoutSecondFactor: true }, ended)]
+  }
+
   return {
-    async add(name) {
-      if (!/^[a-z0-9][a-z0-9-]{0,62}$/.test(name))
-        throw new AppError('BODY_INVALID', {
-          public: 'A tenant name has 1 to 63 lower-case letters, digits and hyphens.',
-        })
-      const id = await insertTenant(store, name, clock.now())
+    async add(actor, name) {
+      checkName(name)
+      const changes = insertTenant(store, { name, settings: '{}' }, clock.now())
+      const [inserted] = await store.writer.write(changes, {
+        actor,
+        tenant: undefined,
+        action: 'tenant.created',
+        target: { kind: 'tenant', id: undefined, name },
+        after: { name },
+      })
       await catalog.refresh()
-      return id
+      return asId('tenant', returnedId(inserted?.rows))
     },
     list,
     resolve(name) {
@@ -64,31 +111,46 @@ export function makeTenants(deps: {
         throw new AppError('NOT_FOUND', { public: `There is no tenant ${name ?? 'yet'}.` })
       return found
     },
-    async addUser({ email, name, role }) {
-      const parsed = parseAddress(email)
-      if (!parsed.ok)
-        throw new AppError('ADDRESS_INVALID', { public: `Not an address: ${parsed.reason}.` })
-      const user = await insertUser(
-        store,
-        { email: email.toLowerCase(), name, platformRole: undefined },
-        clock.now(),
-      )
-      const tenant = list()[0]
-      if (tenant !== undefined)
-        await setMembership(store, { tenant: tenant.id, user, role }, clock.now())
-      return renew(user)
+    all: async () => (await listTenants(store)).map(infoOf),
+    get: async (id) => infoOf(await rowOf(id)),
+    async change(actor, id, { name, disabled, settings }) {
+      const row = await rowOf(id)
+      const before = infoOf(row)
+      if (name !== undefined) checkName(name)
+      const kept =
+        settings === undefined ? row.settings : changedTenantSettings(row.settings, settings)
+      const wasDisabled = before.disabledAt !== undefined
+      const isDisabled = disabled ?? wasDisabled
+      const changes = changeTenant(store, row, {
+        ...(name === undefined ? {} : { name }),
+        ...(isDisabled === wasDisabled ? {} : { disabled_at: isDisabled ? clock.now() : null }),
+        settings: kept,
+      })
+      if (settings !== undefined)
+        changes.push(...(await endUnprotected(id, parseTenantSettings(kept))))
+      await store.writer.write(changes, {
+        actor,
+        // Its name and life are the platform's; only its settings are the tenant's own.
+        tenant: id,
+        action:
+          isDisabled === wasDisabled
+            ? 'tenant.changed'
+            : isDisabled
+              ? 'tenant.disabled'
+              : 'tenant.enabled',
+        target: { kind: 'tenant', id: encodeId('tenant', id), name: before.name },
+        before: factsOf(before.name, wasDisabled, before.settings),
+        after: factsOf(name ?? before.name, isDisabled, parseTenantSettings(kept)),
+      })
+      await catalog.refresh()
+      return infoOf(await rowOf(id))
     },
-    async renewSetup(email) {
-      const user = await userByEmail(store, email)
-      if (user === undefined) throw new AppError('NOT_FOUND')
-      return renew(user)
-    },
-    users: async () =>
-      (await listUsers(store)).map((row) => ({
-        email: row.email,
-        name: row.name,
-        role: row.platform_role ?? 'member',
-        createdAt: row.created_at,
-      })),
   }
 }
+
+const factsOf = (name: string, disabled: boolean, settings: TenantSettings): AuditValue => ({
+  name,
+  disabled,
+  requireSecondFactor: settings.requireSecondFactor,
+  secondFactorRoles: settings.secondFactorRoles,
+})

@@ -1,148 +1,156 @@
-/** Rows of people, and the one-time links to their accounts. */
+/**
+ * Rows of people. Changes are statements for `writer.write`, so that a service puts everything that belongs together
+ * into one write: a password, the link it was set with, and the end of the sessions before it.
+ */
 import { sql } from 'kysely'
 import { asId } from '../core/ids.ts'
 import type { UserId } from '../core/ids.ts'
 import type { Store } from './open.ts'
-import { nextId, returnedId } from './rows.ts'
-import type { UserTokensTable } from './schema-control.ts'
+import { nextId } from './rows.ts'
+import type { UsersTable } from './schema-control.ts'
+import type { Change } from './writer.ts'
 
-export interface NewUser {
-  /** Lower case. */
-  readonly email: string
-  readonly name: string
-  readonly platformRole: string | undefined
-}
+type Build = Pick<Store, 'build'>
+type Read = Pick<Store, 'read'>
 
-/** Resolves with the new user's id; rejects with NAME_TAKEN. */
-export async function insertUser(store: Store, user: NewUser, now: number): Promise<UserId> {
-  const query = store.build
-    .insertInto('users')
-    .values({
-      id: nextId,
-      email: user.email,
-      name: user.name,
-      platform_role: user.platformRole ?? null,
-      created_at: now,
-    })
-    .returning('id')
-    .compile()
-  const [inserted] = await store.writer.write([{ query }])
-  return asId('user', returnedId(inserted?.rows))
-}
-
-export interface NewToken {
-  readonly user: UserId
-  readonly purpose: UserTokensTable['purpose']
-  readonly hash: string
-  /** The new address, for email-change. */
-  readonly email?: string | undefined
-  readonly expiresAt: number
-}
-
-/** A new link; those of the same purpose before it end. */
-export async function replaceToken(store: Store, token: NewToken, now: number): Promise<void> {
-  const end = store.build
-    .updateTable('user_tokens')
-    .set({ expires_at: now })
-    .where('user_id', '=', token.user)
-    .where('purpose', '=', token.purpose)
-    .where('used_at', 'is', null)
-    .where('expires_at', '>', now)
-    .compile()
-  const query = store.build
-    .insertInto('user_tokens')
-    .values({
-      id: nextId,
-      user_id: token.user,
-      purpose: token.purpose,
-      hash: token.hash,
-      email: token.email ?? null,
-      created_at: now,
-      expires_at: token.expiresAt,
-    })
-    .compile()
-  await store.writer.write([{ query: end }, { query }])
-}
-
-export const listUsers = (
-  store: Store,
-): Promise<
-  { id: number; email: string; name: string; platform_role: string | null; created_at: number }[]
-> =>
-  store.read
-    .selectFrom('users')
-    .select(['id', 'email', 'name', 'platform_role', 'created_at'])
-    .orderBy('id')
-    .execute()
-
-export async function userByEmail(store: Store, email: string): Promise<UserId | undefined> {
-  const row = await store.read
-    .selectFrom('users')
-    .select('id')
-    .where('email', '=', email.toLowerCase())
-    .executeTakeFirst()
-  return row === undefined ? undefined : asId('user', row.id)
-}
-
-export interface UserRow {
-  readonly id: number
-  readonly email: string
-  readonly name: string
-  readonly password_hash: string | null
-  readonly platform_role: string | null
-  readonly created_at: number
-  readonly confirmed_at: number | null
-  readonly deactivated_at: number | null
-  readonly locked_at: number | null
-  readonly locked_because: string | null
-}
+export type UserRow = Readonly<UsersTable>
 
 /** `by` is the row's key, or the address in lower case. */
 export const findUser = (
-  store: Pick<Store, 'read'>,
+  { read }: Read,
   by: { readonly id: UserId } | { readonly email: string },
 ): Promise<UserRow | undefined> => {
-  const all = store.read.selectFrom('users').selectAll()
+  const all = read.selectFrom('users').selectAll()
   return ('id' in by ? all.where('id', '=', by.id) : all.where('email', '=', by.email))
     .limit(1)
     .executeTakeFirst()
 }
 
 /** Whether a code or a passkey can be asked for. */
-export async function hasSecondFactor(store: Pick<Store, 'read'>, user: UserId): Promise<boolean> {
-  const totp = await store.read
-    .selectFrom('totp')
-    .select('user_id')
-    .where('user_id', '=', user)
-    .where('confirmed_at', 'is not', null)
-    .executeTakeFirst()
-  if (totp !== undefined) return true
-  const passkey = await store.read
-    .selectFrom('passkeys')
+export async function hasSecondFactor({ read }: Read, user: UserId): Promise<boolean> {
+  const row = await read
+    .selectFrom('users')
     .select('id')
-    .where('user_id', '=', user)
-    .limit(1)
+    .where('id', '=', user)
+    .where(secondFactorIsSet)
     .executeTakeFirst()
-  return passkey !== undefined
+  return row !== undefined
 }
 
-/** Makes somebody a member, or changes their role. */
-export async function setMembership(
-  store: Store,
-  membership: { tenant: number; user: UserId; role: string },
-  now: number,
-): Promise<void> {
-  const query = store.build
-    .insertInto('memberships')
+/** A condition on `users`. */
+export const secondFactorIsSet = sql<boolean>`(
+  exists (select 1 from totp where totp.user_id = users.id and totp.confirmed_at is not null)
+  or exists (select 1 from passkeys where passkeys.user_id = users.id))`
+
+/** One page in the order in which people were added. */
+export const listUsers = (
+  { read }: Read,
+  page: { readonly after: number | undefined; readonly limit: number },
+): Promise<(UserRow & { second_factor: number })[]> =>
+  read
+    .selectFrom('users')
+    .selectAll()
+    .select(sql<number>`${secondFactorIsSet}`.as('second_factor'))
+    .where('id', '>', page.after ?? 0)
+    .orderBy('id')
+    .limit(page.limit)
+    .execute()
+
+export interface NewUser {
+  /** Lower case. */
+  readonly email: string
+  readonly name: string
+  readonly platformRole?: string | undefined
+  readonly passwordHash?: string | undefined
+  /** When the address was proved. */
+  readonly confirmedAt?: number | undefined
+}
+
+/** Returns the row's id. The write rejects with NAME_TAKEN. */
+export const insertUser = ({ build }: Build, user: NewUser, now: number): Change => ({
+  query: build
+    .insertInto('users')
     .values({
-      tenant_id: membership.tenant,
-      user_id: membership.user,
-      role: membership.role,
+      id: nextId,
+      email: user.email,
+      name: user.name,
+      platform_role: user.platformRole ?? null,
+      password_hash: user.passwordHash ?? null,
+      confirmed_at: user.confirmedAt ?? null,
       created_at: now,
     })
-    .onConflict((conflict) =>
-      conflict.columns(['tenant_id', 'user_id']).doUpdateSet({ role: sql`excluded.role` }),
-    )
-    .compile()
-  await store.writer.write([{ query }])
+    .returning('id')
+    .compile(),
+})
+
+/** Null empties a field; what is not named stays. */
+export type UserChange = Partial<Omit<UsersTable, 'id' | 'created_at'>>
+
+/**
+ * `unless` undoes the whole write with STATE_CONFLICT when the row is not as it was read any more: the answer to two
+ * requests at once. Without it a row that is gone is NOT_FOUND.
+ */
+export function changeUser(
+  { build }: Build,
+  user: UserId,
+  change: UserChange,
+  unless?: Pick<UserChange, 'platform_role' | 'deactivated_at'>,
+): Change {
+  let query = build.updateTable('users').set(change).where('id', '=', user)
+  if (unless?.platform_role !== undefined)
+    query = query.where('platform_role', 'is', unless.platform_role)
+  if (unless?.deactivated_at !== undefined)
+    query = query.where('deactivated_at', 'is', unless.deactivated_at)
+  const orElse = unless === undefined ? 'NOT_FOUND' : 'STATE_CONFLICT'
+  return { query: query.compile(), expect: { changes: 1, orElse } }
 }
+
+/** Goes behind a change that takes a platform admin away: undoes it when there would be none left. */
+export const requirePlatformAdmin = ({ build }: Build): Change => ({
+  query: build
+    .selectFrom('users')
+    .select('email')
+    .where('platform_role', '=', 'admin')
+    .where('deactivated_at', 'is', null)
+    .limit(1)
+    .compile(),
+  expect: { changes: 1, orElse: 'STATE_CONFLICT' },
+})
+
+/** All that a second factor is made of. */
+export const deleteSecondFactors = ({ build }: Build, user: UserId): Change[] =>
+  (['totp', 'recovery_codes', 'passkeys'] as const).map((table) => ({
+    query: build.deleteFrom(table).where('user_id', '=', user).compile(),
+  }))
+
+export interface MadeAccess {
+  readonly kind: 'key' | 'credential'
+  readonly id: number
+  readonly name: string
+  readonly tenant: number
+}
+
+/** API keys and SMTP logins in force that somebody made. */
+export async function accessMadeBy(
+  { across }: Pick<Store, 'across'>,
+  email: string,
+): Promise<MadeAccess[]> {
+  const keys = await across.read
+    .selectFrom('keys')
+    .select(['id', 'name', 'tenant_id as tenant'])
+    .where('created_by', '=', email)
+    .where('revoked_at', 'is', null)
+    .execute()
+  const logins = await across.read
+    .selectFrom('credentials')
+    .select(['id', 'username as name', 'tenant_id as tenant'])
+    .where('created_by', '=', email)
+    .where('revoked_at', 'is', null)
+    .execute()
+  return [
+    ...keys.map((row) => ({ kind: 'key' as const, ...row })),
+    ...logins.map((row) => ({ kind: 'credential' as const, ...row })),
+  ]
+}
+
+export const userId = (row: Pick<UserRow, 'id'>): UserId => asId('user', row.id)

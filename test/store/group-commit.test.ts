@@ -7,6 +7,8 @@ import { aMessage, aSettlement } from '../support/builders.ts'
 import { openTestStore } from '../support/store.ts'
 import { refusedWith } from '../contract/writer.bench.ts'
 
+const TAKEN = { name: 'taken', settings: '{}' }
+
 test('thousands of callers share few commits', async () => {
   const { accept, store } = await openTestStore()
   const before = { ...store.writer.counts }
@@ -19,11 +21,13 @@ test('thousands of callers share few commits', async () => {
 describe('a failing operation', () => {
   test('rejects its caller only, and the rest of the batch is kept once, in one commit', async () => {
     const { accept, all, store } = await openTestStore()
-    await insertTenant(store, 'taken', 0)
+    await store.writer.write(insertTenant(store, TAKEN, 0))
     const before = store.writer.counts.batches
     const results = await Promise.allSettled(
       Array.from({ length: 300 }, (_, i) =>
-        i % 100 === 50 ? insertTenant(store, 'taken', 0) : accept(aMessage({ subject: `${i}` })),
+        i % 100 === 50
+          ? store.writer.write(insertTenant(store, TAKEN, 0))
+          : accept(aMessage({ subject: `${i}` })),
       ),
     )
     expect(store.writer.counts.batches - before).toBeLessThan(5)

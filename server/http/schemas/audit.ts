@@ -24,7 +24,7 @@ export const AuditRecord = Type.Object(
       {
         kind: oneOf(['user', 'key', 'operator', 'system'], 'What they are.', 'user'),
         name: text('Who it was.', 'anna@shop.example'),
-        means: oneOf(['session', 'api-key', 'cli', 'program'], 'By what means.', 'session'),
+        means: oneOf(['session', 'api-key', 'link', 'cli', 'program'], 'By what means.', 'session'),
         ip: maybe(text('From which address.', '192.0.2.7')),
         country: maybe(text('From which country.', 'DE')),
         requestId: maybe(text('In which request.', 'mkz3a1-2f')),
