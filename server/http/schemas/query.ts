@@ -15,6 +15,7 @@ export const DomainParams = idParam('Id of the domain.', 'dom_01kq3v8r4t2')
 export const LaneParams = idParam('Id of the lane.', 'lan_01kq3v8r4t2')
 export const SessionParams = idParam('Id of the session.', 'ses_00000000007')
 export const PasskeyParams = idParam('Id of the passkey.', 'pky_00000000001')
+export const SecurityParams = idParam('Id of the event.', 'sec_00000000012')
 export const DeliveryParams = idParam('Id of the delivery.', 'dlv_01kq3v8r4t3')
 
 export const limit = Type.Optional(
@@ -94,6 +95,8 @@ export const MessageQuery = Type.Object(
   },
   strict,
 )
+
+export const AccountSecurityQuery = Type.Object({ limit, cursor }, strict)
 
 /** For routes that take none. */
 export const NoQuery = Type.Object({}, strict)
