@@ -5,7 +5,9 @@
 import { createRequire } from 'node:module'
 import { UNKNOWN_PLACE, makePlace } from '../../core/place.ts'
 import type { Place } from '../../core/place.ts'
+import { networkTest } from '../../core/network.ts'
 import type { Clock, Log, Timer } from '../../core/ports.ts'
+import { isPrivateAddress } from '../../delivery/private-address.ts'
 import { canonicalAddress } from '../../policy/anomaly-network.ts'
 import { openPlaceFile } from './place-file.ts'
 import type { PlaceFile } from './place-file.ts'
@@ -19,14 +21,22 @@ export interface PlaceFiles {
   readonly typeFile?: string | undefined
 }
 
+export interface PlaceSource {
+  readonly path: string
+  /** `GeoLite2-City`. */
+  readonly type: string
+  /** Epoch ms. */
+  readonly builtAt: number
+}
+
 export interface Places {
   /** Never throws; `{}` for private addresses, unknown ones, and texts that are none. */
-  placeOf(ip: string): Place
+  readonly placeOf: (ip: string) => Place
   /** What is in use, for health and the settings page. */
-  files(): readonly { readonly path: string; readonly type: string; readonly builtAt: number }[]
+  readonly files: () => readonly PlaceSource[]
   /** Looks now whether a file has changed, instead of at the next full hour of the program. */
-  refresh(): Promise<void>
-  close(): void
+  readonly refresh: () => Promise<void>
+  readonly close: () => void
 }
 
 export interface PlacesOptions extends PlaceFiles {
@@ -75,9 +85,19 @@ export async function openPlaces(options: PlacesOptions): Promise<Places> {
   }
 }
 
+/** Set aside for documentation; nobody is there. */
+const isExample = networkTest([
+  '192.0.2.0/24',
+  '198.51.100.0/24',
+  '203.0.113.0/24',
+  '2001:db8::/32',
+  '3fff::/20',
+])
+
 function placeIn(files: readonly PlaceFile[], ip: string): Place {
   const address = canonicalAddress(ip)
-  if (address === undefined) return UNKNOWN_PLACE
+  // Databases made of registries' lists name a country for networks that are everywhere, such as 192.168.0.0/16.
+  if (address === undefined || isPrivateAddress(address) || isExample(address)) return UNKNOWN_PLACE
   const parts = joinParts(files.map((file) => partsOf(file.recordOf(address))))
   const place = makePlace(parts)
   // Such a database lists all that hide somebody: who is not in it is ordinary, if the address is a public one at all.
