@@ -39,6 +39,8 @@ export interface FetchRequest {
   readonly redirects?: number
   /** Of the body. Default 1 MiB. */
   readonly maxBytes?: number
+  /** Only status and header are wanted: the body is not read, and nothing is said about it. Default false. */
+  readonly headOnly?: boolean
   /** Default 5 s, 10 s, 15 s. */
   readonly times?: Partial<FetchTimes>
   /** Gives the request up: `closed`. */
@@ -80,7 +82,8 @@ export async function guardedFetch(request: FetchRequest, deps: FetchDeps): Prom
           maxBytes: request.maxBytes ?? MAX_BYTES,
           connectMs: times.connectMs,
           headerMs: times.headerMs,
-          isHeadOnly: (head) => allowed > 0 && locationOf(head) !== undefined,
+          isHeadOnly: (head) =>
+            request.headOnly === true || (allowed > 0 && locationOf(head) !== undefined),
         },
         deps,
         cut,
