@@ -24,6 +24,6 @@ const code = await runCli(process.argv.slice(2), {
   hostname: hostname(),
   version: VERSION,
   commands: [serveCommand, ...COMMANDS],
-  openServices: (config) => openCliServices(config, ports),
+  openServices: (config) => openCliServices(config, ports, VERSION),
 })
 process.exitCode = process.exitCode ?? code

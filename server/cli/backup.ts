@@ -1,101 +1,164 @@
-/** `posthorn backup` and `posthorn restore`: copies of everything that cannot be had again. Neither opens the services. */
+/** `posthorn backup …`: copies of everything that cannot be had again. Works beside a running server. */
 import { existsSync } from 'node:fs'
-import { join, relative, resolve, isAbsolute } from 'node:path'
 import { AppError } from '../core/errors.ts'
-import { inspectBackup, makeBackup, restoreBackup, type BackupReport } from '../services/backup.ts'
-import { instanceHolder } from '../services/instance-lock.ts'
+import type { BackupInfo } from '../services/backup/contract.ts'
+import type { Progress } from '../services/backup/make.ts'
 import { databaseFile } from '../store/open.ts'
-import type { Command } from './command.ts'
-import { list } from './output.ts'
-import { countText } from './time.ts'
+import { cliActor } from './actor.ts'
+import { EXIT } from './command.ts'
+import type { Command, CommandContext, Io } from './command.ts'
+import { list, table } from './output.ts'
+import type { CliServices } from './services.ts'
+import { countText, isoTime, timeText } from './time.ts'
 import { argument } from './values.ts'
 
-const facts = (report: BackupReport): string =>
-  list([
-    ['messages', countText(report.messages)],
-    ['deliveries', countText(report.deliveries)],
-    ['large bodies', countText(report.spoolFiles)],
-    ['schema', report.schema],
-  ])
+const DOING = {
+  copy: 'copying the database',
+  pack: 'packing, compressing, encrypting',
+  unpack: 'trying it: taking it apart',
+  check: 'trying it: checking what came out',
+} as const satisfies Record<Progress['phase'], string>
 
-/** What the file system or the database refused, as an error with its reason instead of a stack. */
-function orReason<T>(what: string, run: () => T): T {
-  try {
-    return run()
-  } catch (error) {
-    if (error instanceof AppError || !(error instanceof Error)) throw error
-    throw new AppError('STORE_UNAVAILABLE', {
-      public: `${what}: ${error.message}.`,
-      cause: error,
-    })
+/** A line for each step, on standard error. */
+export function stepsTo(io: Io): (progress: Progress) => void {
+  let phase = ''
+  return (progress) => {
+    if (progress.phase === phase) return
+    phase = progress.phase
+    io.err(`${DOING[progress.phase]} …\n`)
   }
 }
 
-export const backup: Command = {
-  name: 'backup',
-  group: 'Look after',
-  summary: 'Copy database, large bodies and master key into a new folder',
-  details:
-    'Mail flows meanwhile. The copy is checked before it is called one. It holds the master key: whoever has the\nfolder can read the sealed secrets. Keep it on another machine.\n\nExample\n  posthorn backup --to /mnt/backups',
-  options: { to: { summary: 'Folder to put it in; without it dataDir/backups', value: 'DIR' } },
-  async run({ input, config, ports }) {
-    const { dataDir } = config()
-    if (!existsSync(databaseFile(dataDir))) {
-      throw new AppError('NOT_FOUND', {
-        public: `There is no database in ${dataDir} yet, so there is nothing to copy.`,
-      })
-    }
-    const target = input.text('to') ?? join(dataDir, 'backups')
-    const report = orReason('The backup could not be made', () =>
-      makeBackup(dataDir, target, ports.clock),
-    )
-    return { text: `${report.folder}\n\n${facts(report)}`, data: report }
-  },
+export const bytesText = (bytes: number): string =>
+  bytes < 1024 * 1024
+    ? `${Math.ceil(bytes / 1024)} KiB`
+    : `${countText(Math.ceil(bytes / 1024 / 1024))} MiB`
+
+/** For machines: times as text, nothing undefined. */
+const dataOf = (info: BackupInfo): Record<string, unknown> => ({
+  name: info.name,
+  target: info.target,
+  state: info.state,
+  trigger: info.trigger ?? null,
+  startedAt: isoTime(info.startedAt),
+  finishedAt: info.finishedAt === undefined ? null : isoTime(info.finishedAt),
+  bytes: info.bytes ?? null,
+  messages: info.messages ?? null,
+  deliveries: info.deliveries ?? null,
+  verifiedAt: info.verifiedAt === undefined ? null : isoTime(info.verifiedAt),
+  error: info.error ?? null,
+  isThere: info.isThere,
+})
+
+/** An installation is not made just to look at its backups. */
+async function existing({ config, services }: CommandContext): Promise<CliServices> {
+  const { dataDir } = config()
+  if (!existsSync(databaseFile(dataDir)))
+    throw new AppError('NOT_FOUND', { public: `There is no database in ${dataDir} yet.` })
+  return services()
 }
 
-const isInside = (folder: string, dataDir: string): boolean => {
-  const path = relative(resolve(dataDir), resolve(folder))
-  return path !== '..' && !path.startsWith('../') && !isAbsolute(path)
-}
-
-export const restore: Command = {
-  name: 'restore',
+export const backupCreate: Command = {
+  name: 'backup create',
   group: 'Look after',
-  summary: 'Put a backup into the data directory',
+  summary: 'Make a backup and try it',
   details:
-    'The server must not run. What is in the data directory goes aside with --replace; nothing is deleted.\nWhat was delivered after the backup was made is queued again in it, and is sent twice.\n\nExamples\n  posthorn restore /mnt/backups/posthorn-2026-01-01T00-00-00-000Z --dry-run\n  posthorn restore /mnt/backups/posthorn-2026-01-01T00-00-00-000Z --replace',
-  arguments: [{ name: 'folder', summary: 'A folder that "posthorn backup" made' }],
-  options: {
-    'dry-run': { summary: 'Only check the backup' },
-    replace: { summary: 'Move aside what is in the data directory' },
-  },
-  async run({ input, config, ports }) {
-    const { dataDir } = config()
-    const folder = argument(input, 'folder')
-    if (input.flag('dry-run')) {
-      const report = orReason('The backup cannot be read', () => inspectBackup(folder))
-      return {
-        text: `${folder} is whole.\n\n${facts(report)}`,
-        data: { ...report, dataDir, restored: false },
-      }
-    }
-    const holder = instanceHolder(dataDir)
-    if (holder !== undefined) {
-      throw new AppError('STATE_CONFLICT', {
-        public: `A server (process ${holder}) works on ${dataDir}. Stop it first.`,
-      })
-    }
-    if (isInside(folder, dataDir)) {
-      throw new AppError('STATE_CONFLICT', {
-        public: `${folder} is inside ${dataDir}, which has to make room for it. Move the backup elsewhere first.`,
-      })
-    }
-    const report = orReason('The backup could not be restored', () =>
-      restoreBackup(folder, dataDir, { replace: input.flag('replace'), clock: ports.clock }),
-    )
+    'Mail flows meanwhile. One encrypted file with the database, large bodies and the master key goes to backup.folder or\nbackup.s3; a restore of it is tried in a scratch folder right away. Ends with code 1 when that did not work. To restore it on\nanother machine you need the recovery key: posthorn backup recovery-key\n\nExamples\n  posthorn backup create\n  posthorn backup create --backup.folder=/mnt/backups',
+  async run(context) {
+    const { backups } = await existing(context)
+    const info = await backups.create(cliActor(), { progress: stepsTo(context.io) })
+    const whole = info.error === undefined
+    const facts = list([
+      ['in', info.target],
+      ['size', bytesText(info.bytes ?? 0)],
+      ['messages', countText(info.messages ?? 0)],
+      ['deliveries', countText(info.deliveries ?? 0)],
+      ['tried', info.error ?? 'a restore of it works'],
+    ])
     return {
-      text: `Restored into ${dataDir}.\n\n${facts(report)}\n\nNext: posthorn check, then posthorn serve`,
-      data: { ...report, dataDir, restored: true },
+      text: `${info.name}\n\n${facts}`,
+      data: dataOf(info),
+      ...(whole ? {} : { exit: EXIT.failed }),
     }
+  },
+}
+
+function stateText(info: BackupInfo): string {
+  if (info.state !== 'done')
+    return `${info.state}${info.error === undefined ? '' : `: ${info.error}`}`
+  if (!info.isThere) return 'the file is not there'
+  if (info.verifiedAt !== undefined) return `tried ${timeText(info.verifiedAt)}`
+  return info.error ?? 'not tried'
+}
+
+export const backupList: Command = {
+  name: 'backup list',
+  group: 'Look after',
+  summary: 'List the backups there are, newest first',
+  async run(context) {
+    const { backups } = await existing(context)
+    const infos = await backups.list()
+    const text = table<BackupInfo>(
+      [
+        { title: 'BACKUP', value: ({ name }) => name },
+        {
+          title: 'SIZE',
+          value: ({ bytes }) => (bytes === undefined ? undefined : bytesText(bytes)),
+        },
+        { title: 'MESSAGES', value: ({ messages }) => messages },
+        { title: 'STATE', value: stateText },
+        { title: 'IN', value: ({ target }) => target },
+      ],
+      infos,
+    )
+    return { text, data: { backups: infos.map(dataOf) } }
+  },
+}
+
+const NAME = [{ name: 'name', summary: 'A backup, as "posthorn backup list" shows it' }] as const
+
+export const backupVerify: Command = {
+  name: 'backup verify',
+  group: 'Look after',
+  summary: 'Try a restore of a backup in a scratch folder',
+  details: 'Ends with code 1 when it cannot be restored.',
+  arguments: NAME,
+  async run(context) {
+    const { backups } = await existing(context)
+    const progress = stepsTo(context.io)
+    const found = await backups.verify(cliActor(), argument(context.input, 'name'), { progress })
+    const { name, error, messages = 0, deliveries = 0 } = found
+    if (error !== undefined)
+      return { text: error, data: { name, whole: false, error }, exit: EXIT.failed }
+    return {
+      text: `It can be restored: ${countText(messages)} messages, ${countText(deliveries)} deliveries.`,
+      data: { name, whole: true, messages, deliveries },
+    }
+  },
+}
+
+export const backupDelete: Command = {
+  name: 'backup delete',
+  group: 'Look after',
+  summary: 'Delete a backup',
+  arguments: NAME,
+  async run(context) {
+    const { backups } = await existing(context)
+    const name = argument(context.input, 'name')
+    await backups.remove(cliActor(), name)
+    return { text: `${name} is deleted.`, data: { name, deleted: true } }
+  },
+}
+
+export const backupRecoveryKey: Command = {
+  name: 'backup recovery-key',
+  group: 'Look after',
+  summary: 'Show the code that opens the backups on another machine',
+  details:
+    'Keep it apart from the backups: on paper, or in a password manager. Without it and without master.key nobody can open\nthem, not even you. It never changes. That it was shown is in the audit log.',
+  async run(context) {
+    const { backups } = await existing(context)
+    const recoveryKey = await backups.recoveryKey(cliActor())
+    return { text: recoveryKey, data: { recoveryKey } }
   },
 }

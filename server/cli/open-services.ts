@@ -9,6 +9,9 @@ import { makeAccess } from '../services/access.ts'
 import { makeAudit } from '../services/audit.ts'
 import { loadMasterKey } from '../services/auth/master-key.ts'
 import { makeSeal } from '../services/auth/seal.ts'
+import { afterRestore } from '../services/backup/after-restore.ts'
+import { makeBackups } from '../services/backup/backups.ts'
+import { backupSettings } from '../services/backup/settings.ts'
 import { openCatalog } from '../services/catalog.ts'
 import { makeDomains } from '../services/domains.ts'
 import { makeEgress } from '../services/egress.ts'
@@ -17,6 +20,7 @@ import { makeExplainMessage } from '../services/explain-message.ts'
 import { prepareInstallation } from '../services/first-start.ts'
 import { makeQueue } from '../services/queue.ts'
 import { makeRouting } from '../services/routing.ts'
+import { makeSecrets } from '../services/secrets.ts'
 import { makeTenants } from '../services/tenants.ts'
 import { openStore } from '../store/open.ts'
 import type { CliServices } from './services.ts'
@@ -25,7 +29,12 @@ import type { CliServices } from './services.ts'
  * An empty installation is prepared as the first start of the server would, so that it can be set up before it runs.
  * Rejects with AppError, or the system's error when the data directory cannot be used.
  */
-export async function openCliServices(config: Config, ports: Ports): Promise<CliServices> {
+export async function openCliServices(
+  config: Config,
+  ports: Ports,
+  /** Version of the program. */
+  program = 'unknown',
+): Promise<CliServices> {
   const { clock, random, log } = ports
   mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
   const masterKey = loadMasterKey(config.dataDir, random)
@@ -58,6 +67,9 @@ export async function openCliServices(config: Config, ports: Ports): Promise<Cli
       // Commands ask where a delivery waits, never where a domain's mail would go.
       findMx: () => Promise.reject(new Error('Commands do not look up names.')),
     })
+    const { dataDir } = config
+    const settings = backupSettings(config)
+    const backups = makeBackups({ store, masterKey, clock, random, log, program, settings })
     return {
       tenants: makeTenants({ store, catalog, clock, random, hashKey }),
       access: makeAccess({ store, catalog, clock, random, hashKey }),
@@ -67,9 +79,13 @@ export async function openCliServices(config: Config, ports: Ports): Promise<Cli
       explain: makeExplain({ store, catalog, routing }),
       explainMessage: makeExplainMessage({ store }),
       queue: makeQueue({ store, clock }),
+      backups,
+      secrets: makeSecrets({ store, dataDir, masterKey, seal, clock, random, log }),
+      afterRestore: (actor, facts) => afterRestore(store, actor, facts, clock.now()),
       clock,
       ...(setupToken === undefined ? {} : { notice: noticeFor(ownerEmail) }),
       async close() {
+        await backups.close()
         catalog.close()
         await store.close()
       },

@@ -28,6 +28,7 @@ function laneState(row: LaneQueue, now: number): string {
 /** Lanes by id, or all lanes of a destination such as `provider:google`. */
 async function lanesNamed(text: string, { queue }: CliServices): Promise<readonly LaneQueue[]> {
   const lanes = await queue.lanes()
+  if (text === 'all' && lanes.length > 0) return lanes
   const found = lanes.filter((row) => laneId(row) === text || row.destination === text)
   if (found.length > 0) return found
   throw new AppError('NOT_FOUND', {
@@ -36,7 +37,7 @@ async function lanesNamed(text: string, { queue }: CliServices): Promise<readonl
 }
 
 const LANE_ARGUMENT = [
-  { name: 'lane', summary: 'Id of a lane, or a destination such as provider:google' },
+  { name: 'lane', summary: 'Id of a lane, a destination such as provider:google, or all' },
 ] as const
 
 const TITLES = ['LANE', 'SOURCE', 'DESTINATION', 'WAITING', 'DUE', 'SENDING', 'NEXT', 'STATE']

@@ -4,7 +4,13 @@
  * errors and exit codes.
  */
 import { auditExport, auditList, auditVerify } from './audit.ts'
-import { backup, restore } from './backup.ts'
+import {
+  backupCreate,
+  backupDelete,
+  backupList,
+  backupRecoveryKey,
+  backupVerify,
+} from './backup.ts'
 import { check } from './check.ts'
 import type { Command } from './command.ts'
 import { configDescribe } from './config.ts'
@@ -16,7 +22,9 @@ import { limitList, limitRemove, limitSet } from './limit.ts'
 import { migrate } from './migrate.ts'
 import { poolAdd, poolList, poolSet } from './pool.ts'
 import { queueList, queueRebuild, queueResume, queueRetry, queueSuspend } from './queue.ts'
+import { restore } from './restore.ts'
 import { routeAdd, routeList, routeRemove } from './route.ts'
+import { secretsForget, secretsRotate, secretsStatus } from './secrets.ts'
 import { sourceAdd, sourceDisable, sourceEnable, sourceList } from './source.ts'
 import { tenantAdd, tenantList } from './tenant.ts'
 import { userAdd, userList, userSetupLink } from './user.ts'
@@ -65,6 +73,13 @@ export const COMMANDS: readonly Command[] = [
   auditExport,
   check,
   migrate,
-  backup,
+  backupCreate,
+  backupList,
+  backupVerify,
+  backupDelete,
+  backupRecoveryKey,
   restore,
+  secretsStatus,
+  secretsRotate,
+  secretsForget,
 ]

@@ -13,6 +13,7 @@ import {
   parseOrigin,
   parseRedisUrl,
 } from './address.ts'
+import { parseBackupSchedule } from './backup-schedule.ts'
 import { parseDuration, parseSchedule, parseSize } from './units.ts'
 
 interface Notation {
@@ -31,6 +32,10 @@ export const NOTATIONS = {
   schedule: {
     parse: parseSchedule,
     says: 'a list of waits such as "1m, 5m*2, 1h" (at most 200, each from 1 s to 7 d)',
+  },
+  'backup schedule': {
+    parse: parseBackupSchedule,
+    says: '"off", a time of every day such as "03:15", or a pace such as "every 6 h" (15 m to 31 d)',
   },
   listen: {
     parse: (text: string) => parseEndpoint(text),
@@ -103,6 +108,9 @@ export const size = (description: string, value: string, bounds: Bounds = {}) =>
 /** The waits before the second, third, … attempt, in milliseconds. */
 export const schedule = (description: string, value: string) =>
   notation('schedule', parseSchedule, description, { default: value, unit: 'time' })
+
+export const backupSchedule = (description: string, value: string) =>
+  notation('backup schedule', parseBackupSchedule, description, { default: value })
 
 export const listen = (description: string, options: Options = {}) =>
   notation('listen', (text) => parseEndpoint(text), description, options)

@@ -1,7 +1,7 @@
 /**
  * The boot settings: one schema from which loading, `config.example.json`, the documentation, the command line's
  * help and the settings form are derived. Operating settings (pools, limits of providers, domains, tenants) are
- * not here: they live in the database, audited. Secrets other than the broker's address are not here either.
+ * not here: they live in the database, audited. Nor are secrets, but for those of the broker and the backup store.
  */
 import Type, { type StaticDecode } from 'typebox'
 import {
@@ -24,6 +24,7 @@ import {
   wait,
   yesNo,
 } from './leaf.ts'
+import { backup } from './schema-backup.ts'
 import { http } from './schema-http.ts'
 import { security } from './schema-security.ts'
 
@@ -286,6 +287,7 @@ export const ConfigSchema = section('Boot settings of Posthorn.', {
   dns,
   delivery,
   store,
+  backup,
   security,
   log,
   limits,

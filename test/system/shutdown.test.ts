@@ -4,7 +4,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { makeBackup, restoreBackup } from '../../server/services/backup.ts'
+import { makeBackups } from '../../server/services/backup/backups.ts'
+import { readBackupFile } from '../../server/services/backup/folder-target.ts'
+import { restoreBackup } from '../../server/services/backup/restore.ts'
 import { openDatabase } from '../../server/store/hot/database.ts'
 import { databaseFile } from '../../server/store/open.ts'
 import { startTestApp } from '../support/app.ts'
@@ -128,15 +130,35 @@ test('a backup made while mail flows is restored whole: mail, logins and keys', 
   const done = await world.post('ok3@ok.test')
   await world.reach(done.id, 'delivered')
   const flow = Promise.all(Array.from({ length: 20 }, (_, i) => world.post(`ok${i}@b.ok.test`)))
-  const report = makeBackup(world.dataDir, folder, world.clock)
+  const { clock, random, log } = world.app.ports
+  const backups = makeBackups({
+    store: world.app.store,
+    masterKey: world.app.masterKey,
+    clock,
+    random,
+    log,
+    program: '1.2.3',
+    settings: {
+      target: { kind: 'folder', folder },
+      keep: {},
+      workFolder: join(folder, 'work'),
+      minFreeBytes: 0,
+    },
+  })
+  const made = await backups.create(SYSTEM_ACTOR)
   await flow
-  expect(report).toMatchObject({ spoolFiles: 1 })
+  expect(made).toMatchObject({ error: undefined, isThere: true })
   const lost = await world.post('ok4@ok.test')
   await world.quiet()
   await world.close()
 
   const dataDir = join(folder, 'restored')
-  restoreBackup(report.folder, dataDir, { replace: false, clock: world.clock })
+  await restoreBackup(readBackupFile(join(folder, made.name)), {
+    dataDir,
+    recoveryKey: world.app.masterKey.derive('backup'),
+    replace: false,
+    now: clock.now(),
+  })
   const restored = await world.join({ dataDir })
   expect((await restored.message(done.id)).deliveries[0]!.state).toBe('delivered')
   const gone = await restored.call('GET', `/v1/messages/${lost.id}`)

@@ -48,7 +48,10 @@ export interface MasterKey {
   derive(purpose: KeyPurpose, version?: number): Buffer
   /** The version that new secrets are sealed with. */
   readonly current: number
+  /** All that this process knows. */
   readonly versions: readonly number[]
+  /** Those that the file held when it was read last. */
+  readonly inFile: readonly number[]
   /** Reads the file again. What was read before stays known to this process, even when it is no longer in the file. */
   refresh(): void
 }
@@ -82,22 +85,25 @@ export function masterKeyOf(
   reread: () => KeyRing | undefined = () => undefined,
 ): MasterKey {
   const keys = new Map(ring)
-  let current = Math.max(...ring.keys())
+  let latest = ring
   const derived = new Map<string, Buffer>()
   return {
     get current() {
-      return current
+      return Math.max(...latest.keys())
     },
     get versions() {
-      return [...keys.keys()].sort((a, b) => a - b)
+      return sorted(keys)
+    },
+    get inFile() {
+      return sorted(latest)
     },
     refresh() {
       const read = reread()
       if (read === undefined) return
       for (const [version, key] of read) keys.set(version, key)
-      current = Math.max(...read.keys())
+      latest = read
     },
-    derive(purpose, version = ROTATES[purpose] ? current : FIRST) {
+    derive(purpose, version = ROTATES[purpose] ? Math.max(...latest.keys()) : FIRST) {
       const info = `posthorn/${purpose}/${version}`
       const have = derived.get(info)
       if (have !== undefined) return have
@@ -110,6 +116,8 @@ export function masterKeyOf(
     },
   }
 }
+
+const sorted = (ring: KeyRing): readonly number[] => [...ring.keys()].sort((a, b) => a - b)
 
 function readKeyFile(file: string): KeyRing | undefined {
   let text: string

@@ -23,12 +23,8 @@ export interface Seal {
 }
 
 export function makeSeal(masterKey: MasterKey, random: Random): Seal {
-  /** A version that this process has not seen was made by a rotation meanwhile. */
-  function keyOf(version: number): Buffer {
-    if (!masterKey.versions.includes(version)) masterKey.refresh()
-    return masterKey.derive('seal', version)
-  }
   return {
+    open: makeOpener(masterKey),
     seal(plain, context) {
       // Sealing is rare, and sealing with a version that was rotated out would keep that version alive.
       masterKey.refresh()
@@ -40,21 +36,30 @@ export function makeSeal(masterKey: MasterKey, random: Random): Seal {
       const bytes = Buffer.concat([nonce, cipher.getAuthTag(), body])
       return `s2.${version}.${bytes.toString('base64url')}`
     },
-    open(sealed, context) {
-      const parts = partsOf(sealed)
-      if (parts === undefined || parts.bytes.length < NONCE_BYTES + TAG_BYTES)
-        throw new AppError('INTERNAL', { detail: 'A sealed secret is not of a known format.' })
-      const { version, bytes, isBound } = parts
-      const decipher = createDecipheriv(CIPHER, keyOf(version), bytes.subarray(0, NONCE_BYTES))
-      decipher.setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES))
-      if (isBound) decipher.setAAD(Buffer.from(context))
-      try {
-        const body = decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES))
-        return Buffer.concat([body, decipher.final()]).toString('utf8')
-      } catch (cause) {
-        throw new AppError('INTERNAL', { detail: 'A sealed secret does not open.', cause })
-      }
-    },
+  }
+}
+
+/** Only the half of a seal that reads. */
+export function makeOpener(masterKey: MasterKey): Seal['open'] {
+  /** A version that this process has not seen was made by a rotation meanwhile. */
+  function keyOf(version: number): Buffer {
+    if (!masterKey.versions.includes(version)) masterKey.refresh()
+    return masterKey.derive('seal', version)
+  }
+  return (sealed, context) => {
+    const parts = partsOf(sealed)
+    if (parts === undefined || parts.bytes.length < NONCE_BYTES + TAG_BYTES)
+      throw new AppError('INTERNAL', { detail: 'A sealed secret is not of a known format.' })
+    const { version, bytes, isBound } = parts
+    const decipher = createDecipheriv(CIPHER, keyOf(version), bytes.subarray(0, NONCE_BYTES))
+    decipher.setAuthTag(bytes.subarray(NONCE_BYTES, NONCE_BYTES + TAG_BYTES))
+    if (isBound) decipher.setAAD(Buffer.from(context))
+    try {
+      const body = decipher.update(bytes.subarray(NONCE_BYTES + TAG_BYTES))
+      return Buffer.concat([body, decipher.final()]).toString('utf8')
+    } catch (cause) {
+      throw new AppError('INTERNAL', { detail: 'A sealed secret does not open.', cause })
+    }
   }
 }
 

@@ -1,7 +1,7 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { once } from 'node:events'
-import { dirname, join } from 'node:path'
+import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { acquireInstanceLock } from '../../../server/services/instance-lock.ts'
 import { openDatabase } from '../../../server/store/hot/database.ts'
@@ -15,59 +15,6 @@ function serve(cli: TestCli): void {
   if ('heldBy' in lock) throw new Error(`held by ${lock.heldBy}`)
   onTestFinished(() => lock.release())
 }
-
-interface Made {
-  readonly folder: string
-}
-const outside = (cli: TestCli): string => join(dirname(cli.dataDir), 'copies')
-
-describe('backup and restore', () => {
-  test('bring back what was there, and keep what they replace', async () => {
-    const cli = testCli()
-    await cli.run('tenant add before')
-    const { folder } = await cli.json<Made>(`backup --to ${outside(cli)}`)
-    await cli.run('tenant add after')
-
-    const checked = await cli.json(`restore ${folder} --dry-run`)
-    expect(checked).toMatchObject({ restored: false, schema: '0001-initial' })
-    expect((await cli.run('tenant list')).out).toContain('after')
-
-    expect(await cli.json(`restore ${folder} --replace`)).toMatchObject({ restored: true })
-    const { out } = await cli.run('tenant list')
-    expect(out).toContain('before')
-    expect(out).not.toContain('after')
-    const aside = readdirSync(dirname(cli.dataDir)).find((name) => name.includes('before-restore'))
-    expect(existsSync(databaseFile(join(dirname(cli.dataDir), aside ?? '')))).toBe(true)
-  })
-
-  test('go to the data directory when nothing else is said, and cannot come back from there', async () => {
-    const cli = testCli()
-    await cli.run('tenant list')
-    const { folder } = await cli.json<Made>('backup')
-    expect(dirname(folder)).toBe(join(cli.dataDir, 'backups'))
-    const { exit, err } = await cli.run(`restore ${folder} --replace`)
-    expect({ exit, moved: existsSync(databaseFile(cli.dataDir)) }).toEqual({ exit: 1, moved: true })
-    expect(err).toContain('Move the backup elsewhere first')
-  })
-
-  test('refuse without touching anything', async () => {
-    const cli = testCli()
-    expect((await cli.run('backup')).err).toContain('no database')
-    await cli.run('tenant list')
-    const { folder } = await cli.json<Made>(`backup --to ${outside(cli)}`)
-    expect((await cli.run(`restore ${folder}`)).err).toContain('--replace')
-    expect((await cli.run(`restore ${cli.dataDir}x`)).err).toContain('is no backup')
-    rmSync(join(folder, 'master.key'))
-    const { exit, err } = await cli.run(`restore ${folder} --dry-run`)
-    expect(exit).toBe(1)
-    expect(err).toContain('holds no master key')
-    serve(cli)
-    expect((await cli.run(`restore ${folder} --replace`)).err).toContain(
-      `A server (process ${process.pid}) works on`,
-    )
-    expect((await cli.run('tenant list')).exit).toBe(0)
-  })
-})
 
 describe('migrate', () => {
   test('without a database has nothing to do', async () => {
