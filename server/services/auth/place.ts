@@ -45,6 +45,7 @@ export interface PlacesOptions extends PlaceFiles {
 }
 
 const LOOK_EVERY_MS = 3_600_000
+const MOST_RECENT = 10_000
 
 /** With IPv4 and IPv6 in one file; the package's files of one family answer for the other with nonsense. */
 const DEFAULT_FILE = '@ip-location-db/geo-whois-asn-country-mmdb/geo-whois-asn-country.mmdb'
@@ -65,7 +66,10 @@ export async function openPlaces(options: PlacesOptions): Promise<Places> {
   ])
   const refresh = async (): Promise<void> => {
     await Promise.all(files.map((file) => file.refresh()))
+    recent.clear()
   }
+  // Every request of an API client asks where it comes from, and few clients make most of the requests.
+  const recent = new Map<string, Place>()
   let isClosed = false
   let timer: Timer = clock.after(LOOK_EVERY_MS, look)
   function look(): void {
@@ -74,7 +78,16 @@ export async function openPlaces(options: PlacesOptions): Promise<Places> {
     })
   }
   return {
-    placeOf: (ip) => placeIn(files, ip),
+    placeOf(ip) {
+      const kept = recent.get(ip)
+      if (kept !== undefined) return kept
+      const address = canonicalAddress(ip)
+      if (address === undefined) return UNKNOWN_PLACE
+      const place = placeIn(files, address)
+      if (recent.size >= MOST_RECENT) recent.clear()
+      recent.set(ip, place)
+      return place
+    },
     files: () =>
       files.map(({ path, type, builtAt }) => ({ path, type: type(), builtAt: builtAt() })),
     refresh,
@@ -94,10 +107,9 @@ const isExample = networkTest([
   '3fff::/20',
 ])
 
-function placeIn(files: readonly PlaceFile[], ip: string): Place {
-  const address = canonicalAddress(ip)
+function placeIn(files: readonly PlaceFile[], address: string): Place {
   // Databases made of registries' lists name a country for networks that are everywhere, such as 192.168.0.0/16.
-  if (address === undefined || isPrivateAddress(address) || isExample(address)) return UNKNOWN_PLACE
+  if (isPrivateAddress(address) || isExample(address)) return UNKNOWN_PLACE
   const parts = joinParts(files.map((file) => partsOf(file.recordOf(address))))
   const place = makePlace(parts)
   // Such a database lists all that hide somebody: who is not in it is ordinary, if the address is a public one at all.
