@@ -8,6 +8,8 @@ import type { PasskeyRegistry } from './passkey-registry.ts'
 import type { Notice } from './person.ts'
 import { makeChallenges } from './webauthn-challenges.ts'
 
+export type { PasskeyInfo } from './passkey-registry.ts'
+
 export interface PasskeysDeps {
   readonly store: Store
   readonly clock: Clock

@@ -117,7 +117,8 @@ function runAt(text: string, at: number): number {
   return longest
 }
 
-const LEFT_OVER = 6
+/** As much as the shortest password that is still a search for a machine. */
+const LEFT_OVER = 8
 const DIFFERENT = 4
 const isSurprising = (rest: string): boolean =>
   Array.from(rest).length >= LEFT_OVER && new Set(rest).size >= DIFFERENT

@@ -91,7 +91,7 @@ function isCurrent(hash: string): boolean {
 }
 
 /** Well-formed, of today's parameters, and random where the result stands: no password has it. */
-function hashOfNobody(random: Random): string {
+export function hashOfNobody(random: Random): string {
   const base64 = (bytes: Buffer): string => bytes.toString('base64').replaceAll('=', '')
   const { memoryCost, timeCost, parallelism } = ARGON2
   const costs = `m=${memoryCost},t=${timeCost},p=${parallelism}`
