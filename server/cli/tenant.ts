@@ -105,7 +105,7 @@ export const tenantRequireSecondFactor = changeCommand(
   'require-second-factor',
   {
     summary: 'Say whose sign-in must have a second factor',
-    details: `Of: ${SECOND_FACTOR_RULES.join(', ')} (those whose role asks for it). Whoever lacks one is signed out and sets it up at the next sign-in.\n\nExample\n  posthorn tenant require-second-factor acme everybody`,
+    details: `Of: ${SECOND_FACTOR_RULES.join(', ')} (those whose role asks for it). Whoever lacks one can do nothing but set one up.\n\nExample\n  posthorn tenant require-second-factor acme everybody`,
     arguments: [NAME, { name: 'of', summary: SECOND_FACTOR_RULES.join(', ') }],
   },
   (input) => {

@@ -14,14 +14,13 @@ import type { Store } from '../store/open.ts'
 import { endSessions } from '../store/sessions.ts'
 import { endTokens, tokenByHash, useToken } from '../store/user-tokens.ts'
 import type { TokenPurpose, TokenRow } from '../store/user-tokens.ts'
-import { changeUser, findUser, hasSecondFactor, insertUser, userId } from '../store/users.ts'
+import { changeUser, findUser, insertUser, userId } from '../store/users.ts'
 import type { UserChange } from '../store/users.ts'
 import type { Change } from '../store/writer.ts'
 import type { Whence } from './auth/caller.ts'
 import type { Throttle } from './auth/throttle.ts'
 import type { LinkPurpose, Links } from './links.ts'
 import { addressKey, emailKey, personName } from './person.ts'
-import { asksForSecondFactor } from './role-permissions.ts'
 import type { SystemMail } from './system-mail.ts'
 import { emailChangeText, noticeText, releaseText, resetText } from './system-mail-texts.ts'
 import type { NoticeKind, RequestFacts } from './system-mail-texts.ts'
@@ -69,7 +68,7 @@ export interface AccountLinks {
     wish: { token: string; name?: string | undefined; password?: string | undefined },
     whence: Whence,
   ): Promise<{ email: string; tenant: TenantId }>
-  /** For who is signed in. STATE_CONFLICT when it is for another address; SECOND_FACTOR_MISSING. */
+  /** For who is signed in. LINK_INVALID, RATE_LIMITED, STATE_CONFLICT when it is for another address. */
   acceptAs(
     actor: Actor,
     person: { readonly id: UserId; readonly email: string },
@@ -382,13 +381,6 @@ export function makeAccountLinks(deps: AccountLinksDeps): AccountLinks {
       if (row.email !== email)
         throw new AppError('STATE_CONFLICT', { public: 'This invitation is for another address.' })
       const tenant = tenantOf(row)
-      if (
-        (await asksForSecondFactor(store, tenant, row.role)) &&
-        !(await hasSecondFactor(store, id))
-      )
-        throw new AppError('SECOND_FACTOR_MISSING', {
-          public: 'There a second factor is needed: set one up, then accept.',
-        })
       const now = clock.now()
       await store.writer.write(
         [

@@ -36,10 +36,12 @@ export function openPeople(deps: {
   readonly hashKey: Buffer
   readonly publicUrl: string
   readonly mail: SystemMail
+  /** Of everybody, by configuration. */
+  readonly requireSecondFactor: boolean
 }): PeopleParts {
-  const { store, clock, catalog, mail } = deps
+  const { store, clock, catalog, mail, requireSecondFactor } = deps
   const links = makeLinks(deps)
-  const people = makePeople({ store, clock, links, mail })
+  const people = makePeople({ store, clock, links, mail, requireSecondFactor })
   const requireGrant = makeRequireGrant(people)
   return {
     links,

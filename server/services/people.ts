@@ -104,6 +104,8 @@ export interface PeopleDeps {
   readonly clock: Clock
   readonly links: Links
   readonly mail: SystemMail
+  /** Of everybody, by configuration. */
+  readonly requireSecondFactor: boolean
 }
 
 const infoOf = (row: UserRow, hasSecond: boolean): UserInfo => ({
@@ -121,8 +123,9 @@ const infoOf = (row: UserRow, hasSecond: boolean): UserInfo => ({
   hasSecondFactor: hasSecond,
 })
 
-export function makePeople({ store, clock, links, mail }: PeopleDeps): People {
-  const reads = makePersonReads(store)
+export function makePeople(deps: PeopleDeps): People {
+  const { store, clock, links, mail } = deps
+  const reads = makePersonReads(deps)
   const requireGrant = makeRequireGrant(reads)
 
   async function rowOf(id: UserId): Promise<UserRow> {

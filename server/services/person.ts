@@ -26,6 +26,8 @@ export interface PersonFacts {
   /** Of live tenants. */
   readonly memberships: readonly Membership[]
   readonly grants: Grants
+  /** A second factor is asked of them and they have none: all they can do is set one up. */
+  readonly mustEnrol: boolean
 }
 
 export interface SignInPerson extends PersonFacts {
@@ -92,67 +94,69 @@ function permissionsOf(row: MembershipRow): readonly TenantPermission[] {
 const platformRoleOf = ({ platform_role: role }: UserRow): PlatformRole | undefined =>
   role !== null && isPlatformRole(role) ? role : undefined
 
-function factsOf(user: UserRow, rows: readonly MembershipRow[]): PersonFacts {
-  const platformRole = platformRoleOf(user)
-  return {
-    id: asId('user', user.id),
-    email: user.email,
-    name: user.name,
-    platformRole,
-    memberships: rows.map((row) => ({
-      tenant: asId('tenant', row.tenant_id),
-      tenantName: row.tenant_name,
-      role: row.role,
-    })),
-    grants: isLive(user)
-      ? {
-          platform: platformRole,
-          tenants: rows.map((row) => ({
-            tenant: asId('tenant', row.tenant_id),
-            permissions: permissionsOf(row),
-          })),
-        }
-      : NO_GRANTS,
-  }
-}
-
 const asksForSecondFactor = (row: MembershipRow): boolean =>
   mustHaveSecondFactor(parseTenantSettings(row.tenant_settings), {
     name: row.role,
     asks: row.second_factor === 1,
   })
 
-export function makePersonReads(store: Pick<Store, 'read' | 'across'>): PersonReads {
-  async function personOf(id: UserId): Promise<PersonFacts | undefined> {
-    const user = await findUser(store, { id })
-    if (user === undefined || !isLive(user) || user.locked_at !== null) return undefined
-    return factsOf(user, await membershipsOf(store, id))
+export interface PersonReadsDeps {
+  readonly store: Pick<Store, 'read' | 'across'>
+  /** Of everybody, whatever their tenants say. */
+  readonly requireSecondFactor: boolean
+}
+
+export function makePersonReads({ store, requireSecondFactor }: PersonReadsDeps): PersonReads {
+  async function signInPerson(user: UserRow): Promise<SignInPerson> {
+    const id = asId('user', user.id)
+    const rows = await membershipsOf(store, id)
+    const platformRole = platformRoleOf(user)
+    const hasSecond = await hasSecondFactor(store, id)
+    const mustHave = requireSecondFactor || rows.some(asksForSecondFactor)
+    return {
+      id,
+      email: user.email,
+      name: user.name,
+      platformRole,
+      memberships: rows.map((row) => ({
+        tenant: asId('tenant', row.tenant_id),
+        tenantName: row.tenant_name,
+        role: row.role,
+      })),
+      grants: isLive(user) ? grantsIn(platformRole, rows) : NO_GRANTS,
+      passwordHash: user.password_hash ?? undefined,
+      deactivated: !isLive(user),
+      lockedAt: user.locked_at ?? undefined,
+      hasSecondFactor: hasSecond,
+      mustHaveSecondFactor: mustHave,
+      mustEnrol: mustHave && !hasSecond,
+    }
   }
   return {
-    personOf,
+    async personOf(id) {
+      const user = await findUser(store, { id })
+      if (user === undefined || !isLive(user) || user.locked_at !== null) return undefined
+      return signInPerson(user)
+    },
     async grantsOf(id) {
       const user = await findUser(store, { id })
       if (user === undefined || !isLive(user)) return NO_GRANTS
-      return factsOf(user, await membershipsOf(store, id)).grants
+      return grantsIn(platformRoleOf(user), await membershipsOf(store, id))
     },
     async personForSignIn(who) {
       const email = typeof who === 'string' ? emailKey(who) : undefined
       if (typeof who === 'string' && email === undefined) return undefined
-      const user = await findUser(
-        store,
-        typeof who === 'string' ? { email: email ?? '' } : { id: who },
-      )
-      if (user === undefined) return undefined
-      const id = asId('user', user.id)
-      const rows = await membershipsOf(store, id)
-      return {
-        ...factsOf(user, rows),
-        passwordHash: user.password_hash ?? undefined,
-        deactivated: !isLive(user),
-        lockedAt: user.locked_at ?? undefined,
-        hasSecondFactor: await hasSecondFactor(store, id),
-        mustHaveSecondFactor: rows.some(asksForSecondFactor),
-      }
+      const by = typeof who === 'string' ? { email: email ?? '' } : { id: who }
+      const user = await findUser(store, by)
+      return user === undefined ? undefined : signInPerson(user)
     },
   }
 }
+
+const grantsIn = (platform: PlatformRole | undefined, rows: readonly MembershipRow[]): Grants => ({
+  platform,
+  tenants: rows.map((row) => ({
+    tenant: asId('tenant', row.tenant_id),
+    permissions: permissionsOf(row),
+  })),
+})

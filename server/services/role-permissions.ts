@@ -6,9 +6,7 @@ import type { TenantPermission } from '../core/permission.ts'
 import type { Store } from '../store/open.ts'
 import { findRole, requireRole } from '../store/roles.ts'
 import type { RoleRow } from '../store/roles.ts'
-import { findTenant } from '../store/tenants.ts'
 import type { Change } from '../store/writer.ts'
-import { mustHaveSecondFactor, parseTenantSettings } from './tenant-settings.ts'
 
 const known: ReadonlySet<string> = new Set(ALL_TENANT_PERMISSIONS)
 export const isTenantPermission = (value: unknown): value is TenantPermission =>
@@ -57,20 +55,6 @@ export async function namedRole(
 /** Goes with a change that gives somebody the role: it must still be what it was when that was allowed. */
 export const unchanged = (store: Pick<Store, 'of'>, { row }: NamedRole): Change[] =>
   row === undefined ? [] : [requireRole(store, row)]
-
-/** Whether somebody with this role must have a second factor. */
-export async function asksForSecondFactor(
-  store: Pick<Store, 'read' | 'of'>,
-  tenant: TenantId,
-  name: string,
-): Promise<boolean> {
-  const settings = (await findTenant(store, tenant))?.settings ?? '{}'
-  const row = await findRole(store, tenant, { name })
-  return mustHaveSecondFactor(parseTenantSettings(settings), {
-    name,
-    asks: row?.second_factor === 1,
-  })
-}
 
 /** Whoever has such a role decides who else may do what. */
 export const rulesOverPeople = (permissions: readonly TenantPermission[]): boolean =>

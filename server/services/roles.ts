@@ -149,19 +149,13 @@ export function makeRoles({ store, clock, requireGrant }: RolesDeps): Roles {
       const json = JSON.stringify(after.permissions)
       const now = clock.now()
       const changes: Change[] = [changeRole(store, row, { ...after, permissions: json }, now)]
-      const except = actor.kind === 'user' ? actor.id : undefined
-      const whose = { tenant, roles: [row.name], except }
-      if (json !== row.permissions)
+      if (json !== row.permissions) {
+        const whose = {
+          tenant,
+          role: row.name,
+          except: actor.kind === 'user' ? actor.id : undefined,
+        }
         changes.push(endSessionsOfMembers(store, whose, { at: now, because: 'role changed' }))
-      if (after.secondFactor && !before.secondFactor) {
-        const ended = { at: now, because: 'a second factor is needed now' }
-        changes.push(
-          endSessionsOfMembers(
-            store,
-            { tenant, roles: [row.name], withoutSecondFactor: true },
-            ended,
-          ),
-        )
       }
       await store.writer.write(
         changes,

@@ -8,13 +8,10 @@ import { asId, encodeId } from '../core/ids.ts'
 import type { TenantId } from '../core/ids.ts'
 import type { Clock } from '../core/ports.ts'
 import type { TenantRecord } from '../store/catalog.ts'
-import { endSessionsOfMembers } from '../store/memberships.ts'
 import type { Store } from '../store/open.ts'
-import { rolesOf } from '../store/roles.ts'
 import { returnedId } from '../store/rows.ts'
 import { changeTenant, findTenant, insertTenant, listTenants } from '../store/tenants.ts'
 import type { TenantRow } from '../store/tenants.ts'
-import type { Change } from '../store/writer.ts'
 import type { Catalog } from './catalog.ts'
 import { changedTenantSettings, parseTenantSettings } from './tenant-settings.ts'
 import type { TenantSettings } from './tenant-settings.ts'
@@ -77,19 +74,6 @@ export function makeTenants(deps: { store: Store; catalog: Catalog; clock: Clock
     return row
   }
 
-  /** Whoever must have a second factor from now on and has none signs in again, and sets one up. */
-  async function endUnprotected(id: TenantId, settings: TenantSettings): Promise<Change[]> {
-    if (settings.requireSecondFactor === 'nobody') return []
-    const own = (await rolesOf(store, id)).filter((role) => role.second_factor === 1)
-    const roles =
-      settings.requireSecondFactor === 'everybody'
-        ? undefined
-        : [...settings.secondFactorRoles, ...own.map(({ name }) => name)]
-    if (roles?.length === 0) return []
-    const ended = { at: clock.now(), because: 'a second factor is needed now' }
-    return [endSessionsOfMembers(store, { tenant: id, roles, withoutSecondFactor: true }, ended)]
-  }
-
   return {
     async add(actor, name) {
       checkName(name)
@@ -126,8 +110,6 @@ export function makeTenants(deps: { store: Store; catalog: Catalog; clock: Clock
         ...(isDisabled === wasDisabled ? {} : { disabled_at: isDisabled ? clock.now() : null }),
         settings: kept,
       })
-      if (settings !== undefined)
-        changes.push(...(await endUnprotected(id, parseTenantSettings(kept))))
       await store.writer.write(changes, {
         actor,
         // Its name and life are the platform's; only its settings are the tenant's own.

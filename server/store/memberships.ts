@@ -1,6 +1,5 @@
 /** Who belongs to which tenant, and by what role. Changes are statements for `writer.write`. */
 import { sql } from 'kysely'
-import { asId } from '../core/ids.ts'
 import type { TenantId, UserId } from '../core/ids.ts'
 import type { Store } from './open.ts'
 import { secondFactorIsSet } from './users.ts'
@@ -146,31 +145,25 @@ export const requireOwner = ({ of }: Build, tenant: TenantId): Change => ({
   expect: { changes: 1, orElse: 'STATE_CONFLICT' },
 })
 
-/** Ends the sessions of a tenant's members: of those with some role, or of those without a second factor. */
+/** Ends the sessions of those members of a tenant who have a role. */
 export function endSessionsOfMembers(
   { build, of }: Build,
   which: {
     readonly tenant: TenantId
-    /** Not given: whatever their role. */
-    readonly roles?: readonly string[] | undefined
-    readonly withoutSecondFactor?: true
-    readonly except?: number | undefined
+    readonly role: string
+    readonly except: number | undefined
   },
   ended: { readonly at: number; readonly because: string },
 ): Change {
-  let whose = of(which.tenant)
+  const whose = of(which.tenant)
     .selectFrom('memberships')
-    .innerJoin('users', 'users.id', 'memberships.user_id')
-    .select('users.id')
-  if (which.roles !== undefined) whose = whose.where('memberships.role', 'in', which.roles)
-  if (which.withoutSecondFactor === true)
-    whose = whose.where(sql<boolean>`not ${secondFactorIsSet}`)
-  if (which.except !== undefined) whose = whose.where('users.id', '!=', asId('user', which.except))
-  const query = build
+    .select('memberships.user_id')
+    .where('memberships.role', '=', which.role)
+  let query = build
     .updateTable('sessions')
     .set({ ended_at: ended.at, ended_because: ended.because })
     .where('ended_at', 'is', null)
     .where('user_id', 'in', whose)
-    .compile()
-  return { query }
+  if (which.except !== undefined) query = query.where('user_id', '!=', which.except)
+  return { query: query.compile() }
 }

@@ -101,6 +101,9 @@ export const AccountSecurityQuery = Type.Object({ limit, cursor }, strict)
 /** For routes that take none. */
 export const NoQuery = Type.Object({}, strict)
 
+/** For lists that are only paged. */
+export const PageQuery = Type.Object({ limit, cursor }, strict)
+
 export const EventsQuery = Type.Object({ since, limit, cursor }, strict)
 
 /** The envelope of a message/rfc822 body. JSON bodies carry it themselves. */
