@@ -30,7 +30,9 @@ interface SceneOptions {
   readonly mxNames?: readonly string[] | undefined
   /** Whether an authority vouches for that certificate. */
   readonly isTrusted?: boolean
+  /** Instead of one with that certificate. */
   readonly sink?: SinkOptions
+  readonly replies?: NonNullable<SinkOptions['replies']>
   readonly zones?: StubZones
   readonly delivery?: RawObject
 }
@@ -55,7 +57,10 @@ async function scene(options: SceneOptions = {}): Promise<Scene> {
       ? web.dial(request)
       : dial({ ...request, host: request.host.startsWith('192.0.2.') ? '127.0.0.1' : request.host })
   const world = await startTestApp({
-    sink: options.sink ?? { tls: certificate },
+    sink: options.sink ?? {
+      tls: certificate,
+      ...(options.replies === undefined ? {} : { replies: options.replies }),
+    },
     dial: lead,
     zones: {
       [`_mta-sts.${DOMAIN}`]: { TXT: ['v=STSv1; id=1;'], ttl: 30 },
@@ -115,6 +120,19 @@ test('what fails by a policy fails no other domain of the same host, nor does it
     'ok@one.ok.test',
     'ok@two.ok.test',
   ])
+})
+
+test('a certificate that fails beside an open connection is no sign that the host is full', async () => {
+  const { world } = await scene({
+    isTrusted: false,
+    replies: (command) => (command.startsWith('RCPT TO:<hold@') ? '' : undefined),
+    delivery: { timeouts: { rcpt: '1 h' } },
+  })
+  await world.post('hold@one.ok.test')
+  await expect.poll(() => world.sink.connections, { timeout: 10_000 }).toBe(1)
+  const policed = await sendTo(world, `ok@${DOMAIN}`, 'deferred')
+  expect(policed).toMatchObject({ reason: 'tls-required', attempts: [{ stage: 'starttls' }] })
+  world.clock.leap(3_600_000)
 })
 
 test('a policy that was withdrawn lets waiting mail go', async () => {
