@@ -11,8 +11,8 @@ import { buildHttp } from '../../server/http/app.ts'
 import type { HttpDeps } from '../../server/http/deps.ts'
 import { realClock, realRandom } from '../../server/ports.ts'
 import { OPERATOR_GRANT } from '../../server/services/access-terms.ts'
-import { makeAccessUses } from '../../server/services/access-uses.ts'
 import { makeAccess } from '../../server/services/access.ts'
+import type { Access } from '../../server/services/access.ts'
 import { makeAuthenticator } from '../../server/services/auth/authenticate.ts'
 import { makeBudget } from '../../server/services/budget.ts'
 import { openCatalog } from '../../server/services/catalog.ts'
@@ -22,6 +22,14 @@ import { makeExplain } from '../../server/services/explain.ts'
 import { makeMessages } from '../../server/services/messages.ts'
 import { makeRouting } from '../../server/services/routing.ts'
 import { makeSubmit } from '../../server/services/submit.ts'
+import { composeControl, composeUses } from '../../server/compose-control.ts'
+import type { Control } from '../../server/compose-control.ts'
+import { loadConfig } from '../../server/config/load.ts'
+import { loadMasterKey } from '../../server/services/auth/master-key.ts'
+import { openPlaces } from '../../server/services/auth/place.ts'
+import { makeSeal } from '../../server/services/auth/seal.ts'
+import { makePeopleOf } from './people-of.ts'
+import type { PeopleOf } from './people-of.ts'
 import { makeTenants } from '../../server/services/tenants.ts'
 import { openBodies } from '../../server/store/body.ts'
 import { insertDomain } from '../../server/store/domains.ts'
@@ -36,6 +44,9 @@ export interface World {
   readonly store: Store
   readonly catalog: Catalog
   readonly log: RecordingLog
+  readonly control: Control
+  readonly people: PeopleOf
+  readonly access: Access
   readonly tenant: TenantId
   /** Every scope, live. */
   readonly key: string
@@ -54,9 +65,13 @@ export interface World {
   close(): Promise<void>
 }
 
+/** Where people are, as their browsers tell. */
+export const ORIGIN = 'http://localhost:8080'
+
 export const GENEROUS: HttpDeps['limits'] = {
   bodyLimit: 1024 * 1024,
   requestTimeoutMs: 60_000,
+  handlerTimeoutMs: 30_000,
   keepAliveTimeoutMs: 72_000,
   requestsPerSecond: 1_000_000,
   requestBurst: 1_000_000,
@@ -65,24 +80,27 @@ export const GENEROUS: HttpDeps['limits'] = {
 }
 
 /** `live.example` is a verified domain of the tenant; mail from any other goes to the sandbox. */
-export async function openWorld(changes: Partial<HttpDeps> = {}): Promise<World> {
+export async function openWorld(
+  changes: Partial<HttpDeps> = {},
+  settings: Record<string, unknown> = {},
+): Promise<World> {
   const dataDir = mkdtempSync(join(tmpdir(), 'posthorn-http-'))
   const clock = realClock
   const random = realRandom
   const log = recordingLog()
+  const masterKey = loadMasterKey(dataDir, random)
   const store = await openStore({
     dataDir,
-    auditKey: Buffer.alloc(32, 5),
+    auditKey: masterKey.derive('audit'),
     cacheKiB: 4096,
     clock,
     log,
     onFatal: (error) => log.error({ err: error }, 'writer died'),
   })
-  const hashKey = Buffer.alloc(32, 7)
+  const hashKey = masterKey.derive('secret-hash')
   const catalog = await openCatalog(store, clock, log)
-  const tenants = makeTenants({ store, catalog, clock })
   const access = makeAccess({ store, catalog, clock, random, hashKey })
-  const tenant = await tenants.add(SYSTEM_ACTOR, 'acme')
+  const tenant = await makeTenants({ store, catalog, clock }).add(SYSTEM_ACTOR, 'acme')
   await insertDomain(
     store,
     { tenant, name: 'live.example', verifiedAt: clock.now(), dkim: [] },
@@ -95,8 +113,9 @@ export async function openWorld(changes: Partial<HttpDeps> = {}): Promise<World>
     mode: 'live',
     grant: OPERATOR_GRANT,
   })
-  const places = { placeOf: () => ({}) }
-  const uses = makeAccessUses({ store, clock, log, places, onNewCountry: () => undefined })
+  const places = await openPlaces({ clock, log })
+  const ports = { clock, random, log, dial: () => Promise.reject(new Error('no test dials')) }
+  const { uses, securityLog } = composeUses({ ports, store, places })
   const bodies = openBodies(store, { dataDir, cacheBytes: 1 << 20 })
   const disk = await watchDisk({ dataDir, minFreeBytes: 0, clock, log })
   const routing = await makeRouting({
@@ -126,7 +145,32 @@ export async function openWorld(changes: Partial<HttpDeps> = {}): Promise<World>
     isClosing: () => false,
   })
   const messages = makeMessages({ store, bodies, clock, wakeLane: () => undefined })
+  const config = loadConfig({
+    file: { name: 'test.json', text: JSON.stringify({ dataDir, ...settings }) },
+    env: {},
+    flags: {},
+    hostname: 'mail.test',
+  })
+  const control = composeControl({
+    config,
+    ports,
+    store,
+    catalog,
+    masterKey,
+    seal: makeSeal(masterKey, random),
+    submit,
+    places,
+    securityLog,
+    publicUrl: ORIGIN,
+  })
   const app = await buildHttp({
+    control: {
+      ...control,
+      links: control.accountLinks,
+      random,
+      sessionLifetimeMs: config.security.sessionLifetime,
+      publicUrl: ORIGIN,
+    },
     reader: makeReader(store.read),
     submit,
     auth: makeAuthenticator({ catalog, hashKey, clock, places, uses }),
@@ -140,7 +184,8 @@ export async function openWorld(changes: Partial<HttpDeps> = {}): Promise<World>
     log,
     limits: GENEROUS,
     trustedProxies: [],
-    publicUrl: 'http://127.0.0.1:8080',
+    corsOrigins: [],
+    publicUrl: ORIGIN,
     version: '0.0.0-test',
     ...changes,
   })
@@ -150,9 +195,12 @@ export async function openWorld(changes: Partial<HttpDeps> = {}): Promise<World>
     store,
     catalog,
     log,
+    access,
     tenant,
     key,
-    newTenant: (name) => tenants.add(SYSTEM_ACTOR, name),
+    newTenant: (name) => control.tenants.add(SYSTEM_ACTOR, name),
+    control,
+    people: makePeopleOf({ app, control, store, tenant, clock }),
     async newKey(owner, scopes, mode = 'live') {
       const made = await access.keys.create(SYSTEM_ACTOR, owner, {
         name: 'made',
@@ -179,6 +227,8 @@ export async function openWorld(changes: Partial<HttpDeps> = {}): Promise<World>
       app.inject({ method: 'GET', url, headers: { ...bearer, ...headers } }),
     async close() {
       await app.close()
+      await control.close()
+      places.close()
       disk.close()
       catalog.close()
       await uses.close()
