@@ -10,7 +10,10 @@ import { formatDnsServer, systemDnsServers } from '../dns/servers.ts'
 import { withCache } from '../dns/cache.ts'
 import type { Config } from './config/schema.ts'
 import type { LaneId } from './core/ids.ts'
+import { isLoopback } from './core/network.ts'
 import type { Ports } from './core/ports.ts'
+import { composeControl, composeUses } from './compose-control.ts'
+import type { Control } from './compose-control.ts'
 import { composeLane } from './compose-lane.ts'
 import { openHttp, openSubmission } from './compose-ways-in.ts'
 import type { WaysInParts } from './compose-ways-in.ts'
@@ -21,11 +24,11 @@ import { embeddedJobs } from './queue/embedded.ts'
 import type { Jobs } from './queue/jobs.ts'
 import { makeReconciler } from './queue/reconcile.ts'
 import type { Reconciler } from './queue/reconcile.ts'
-import { makeAccessUses } from './services/access-uses.ts'
 import { makeAuthenticator } from './services/auth/authenticate.ts'
 import type { Authenticator } from './services/auth/authenticate.ts'
 import { loadMasterKey } from './services/auth/master-key.ts'
 import type { MasterKey } from './services/auth/master-key.ts'
+import { openPlaces } from './services/auth/place.ts'
 import { makeSeal } from './services/auth/seal.ts'
 import type { Seal } from './services/auth/seal.ts'
 import { makeBudget } from './services/budget.ts'
@@ -39,7 +42,6 @@ import { makeMessages } from './services/messages.ts'
 import type { Messages } from './services/messages.ts'
 import { makeMetrics } from './services/metrics.ts'
 import type { Metrics } from './services/metrics.ts'
-import { makeQueue } from './services/queue.ts'
 import type { Queue } from './services/queue.ts'
 import { makeRetention } from './services/retention.ts'
 import type { Retention } from './services/retention.ts'
@@ -54,6 +56,7 @@ import { openBodies } from './store/body.ts'
 import type { Bodies } from './store/body.ts'
 import { openStore } from './store/open.ts'
 import type { Store } from './store/open.ts'
+import { makeBackupWorker } from './workers/backup.ts'
 import { makeLaneWorker } from './workers/lane.ts'
 import { dueWakeUps } from './workers/reconcile.ts'
 
@@ -75,6 +78,7 @@ export interface App {
   readonly jobs: Jobs
   readonly explain: Explain
   readonly queue: Queue
+  readonly control: Control
   readonly messages: Messages
   readonly retention: Retention
   readonly reconciler: Reconciler
@@ -117,15 +121,8 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
     clock,
     log,
   })
-  const places = { placeOf: () => ({}) }
-  const uses = makeAccessUses({
-    store,
-    clock,
-    log,
-    places,
-    onNewCountry: ({ kind, name, country }) =>
-      log.warn({ evt: 'new-country', kind, name, country }, 'used from a new country'),
-  })
+  const places = await openPlaces({ ...config.security.geoip, clock, log })
+  const { uses, securityLog } = composeUses({ ports, store, places })
   const hashKey = masterKey.derive('secret-hash')
   const auth = makeAuthenticator({ catalog, hashKey, clock, places, uses })
   const dnsClient = makeDnsClient({
@@ -218,7 +215,6 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
     isClosing: () => waysInAreClosed,
   })
 
-  const queue = makeQueue({ store, clock })
   const messages = makeMessages({
     store,
     bodies,
@@ -238,6 +234,26 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
     },
   })
   const explain = makeExplain({ store, catalog, routing })
+  const publicUrl = publicUrlOf(config)
+  const control = composeControl({
+    config,
+    ports,
+    store,
+    catalog,
+    masterKey,
+    seal,
+    submit,
+    places,
+    securityLog,
+    publicUrl,
+  })
+  const { queue } = control
+  const backupWorker = makeBackupWorker({
+    backups: control.backups,
+    schedule: config.backup.schedule,
+    clock,
+    log,
+  })
   const counters = newSubmissionCounters()
   const waysIn: WaysInParts = {
     config,
@@ -246,6 +262,8 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
     store,
     catalog,
     auth,
+    control,
+    publicUrl,
     submit,
     messages,
     explain,
@@ -274,7 +292,10 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
     waysInAreClosed = true
     await reconciler.stop()
     await retention.stop()
+    await backupWorker.stop()
     await jobs.close(grace)
+    await control.close()
+    places.close()
     disk.close()
     catalog.close()
     dnsClient.close()
@@ -298,6 +319,7 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
     jobs,
     explain,
     queue,
+    control,
     messages,
     retention,
     reconciler,
@@ -316,6 +338,7 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
         )
         reconciler.start()
         retention.start()
+        backupWorker.start()
       }
       log.info({ roles: config.roles, hostname }, 'started')
     },
@@ -328,4 +351,14 @@ function httpAddress(http: FastifyInstance | undefined): string | undefined {
   if (address === null || address === undefined || typeof address === 'string') return undefined
   const host = address.family === 'IPv6' ? `[${address.address}]` : address.address
   return `http://${host}:${address.port}`
+}
+
+/** As configured, or as somebody at this very machine reaches it: by a name, since passkeys know no addresses. */
+function publicUrlOf({ http, hostname }: Config): string {
+  if (http.publicUrl !== undefined) return http.publicUrl
+  const { host, port } = http.listen
+  const isHere = isLoopback(host)
+  const isAny = host === '0.0.0.0' || host === '::'
+  const name = isHere ? 'localhost' : isAny ? hostname : host.includes(':') ? `[${host}]` : host
+  return `${http.certificate === undefined ? 'http' : 'https'}://${name}:${port}`
 }

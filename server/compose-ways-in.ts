@@ -2,9 +2,11 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
+import type { Control } from './compose-control.ts'
 import type { Config } from './config/schema.ts'
 import type { Ports } from './core/ports.ts'
 import { buildHttp } from './http/app.ts'
+import { openTls } from './http/tls.ts'
 import type { Authenticator } from './services/auth/authenticate.ts'
 import { trustedPrincipal } from './services/auth/principal.ts'
 import type { Catalog } from './services/catalog.ts'
@@ -28,6 +30,9 @@ export interface WaysInParts {
   readonly store: Store
   readonly catalog: Catalog
   readonly auth: Authenticator
+  readonly control: Control
+  /** How people reach this installation, without a trailing slash. */
+  readonly publicUrl: string
   readonly submit: Submit
   readonly messages: Messages
   readonly explain: Explain
@@ -85,10 +90,22 @@ export async function openHttp(parts: WaysInParts): Promise<FastifyInstance> {
   const { config, ports, messages, metrics } = parts
   const { http: settings, limits } = config
   const { host, port } = settings.listen
+  const { clock, log } = ports
+  const tls =
+    settings.certificate === undefined || settings.key === undefined
+      ? undefined
+      : await openTls({ files: { cert: settings.certificate, key: settings.key }, clock, log })
   const server = await buildHttp({
     reader: makeReader(parts.store.read),
     submit: parts.submit,
     auth: parts.auth,
+    control: {
+      ...parts.control,
+      links: parts.control.accountLinks,
+      random: ports.random,
+      sessionLifetimeMs: config.security.sessionLifetime,
+      publicUrl: settings.publicUrl,
+    },
     cancel: (actor, tenant, message) => messages.cancel(actor, tenant, message),
     content: (tenant, message) => messages.content(tenant, message),
     explain: parts.explain,
@@ -100,6 +117,7 @@ export async function openHttp(parts: WaysInParts): Promise<FastifyInstance> {
     limits: {
       bodyLimit: settings.bodyLimit,
       requestTimeoutMs: settings.requestTimeout,
+      handlerTimeoutMs: settings.handlerTimeout,
       keepAliveTimeoutMs: settings.keepAliveTimeout,
       requestsPerSecond: limits.requestsPerSecond,
       requestBurst: limits.requestBurst,
@@ -107,10 +125,13 @@ export async function openHttp(parts: WaysInParts): Promise<FastifyInstance> {
       recipientsPerMessage: limits.recipientsPerMessage,
     },
     trustedProxies: settings.trustedProxies,
+    corsOrigins: settings.corsOrigins,
+    tls,
     metricsNetworks: settings.metricsNetworks,
-    publicUrl: settings.publicUrl ?? `http://${host}:${port}`,
+    publicUrl: parts.publicUrl,
     version: VERSION,
   })
+  if (tls !== undefined) server.addHook('onClose', () => tls.close())
   await server.listen({ host, port })
   return server
 }

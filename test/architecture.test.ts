@@ -52,6 +52,7 @@ const ROOT_FILES = [
   'server/main.ts',
   'server/serve.ts',
   'server/app.ts',
+  'server/compose-control.ts',
   'server/compose-lane.ts',
   'server/compose-ways-in.ts',
   'server/ports.ts',

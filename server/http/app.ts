@@ -8,9 +8,12 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import { AppError } from '../core/errors.ts'
 import { installAuth } from './auth.ts'
 import { installBodyParsers } from './body.ts'
+import { controlRoutes } from './control-routes.ts'
+import { installCors } from './cors.ts'
 import type { HttpDeps } from './deps.ts'
 import { answerClientError, installErrors, sendProblem, toAppError } from './errors.ts'
 import { compileValidator } from './field-errors.ts'
+import { harden, installHardening, securityHeaders } from './hardening.ts'
 import { installOpenApi } from './openapi.ts'
 import { deliveryRoutes } from './routes/deliveries.ts'
 import { eventRoutes } from './routes/events.ts'
@@ -20,32 +23,42 @@ import { sendRoutes } from './routes/messages.ts'
 import { pageRoutes } from './routes/pages.ts'
 import { systemRoutes } from './routes/system.ts'
 import { NoQuery } from './schemas/query.ts'
+import { installTimeouts } from './timeouts.ts'
 
 /** Ready to `listen` or `inject`; the caller closes it. Closing answers what is under way and refuses the rest with 503. */
 export async function buildHttp(deps: HttpDeps): Promise<FastifyInstance> {
   const { limits, trustedProxies } = deps
+  const headers = await securityHeaders()
+  // A socket on which nothing moves at all; longer than the two it is made of.
+  const connectionTimeoutMs = 2 * Math.max(limits.requestTimeoutMs, limits.keepAliveTimeoutMs)
   const app = fastify({
+    ...(deps.tls === undefined
+      ? {}
+      : { serverFactory: deps.tls.serverFactory({ ...limits, connectionTimeoutMs }) }),
     logger: false,
     bodyLimit: limits.bodyLimit,
     requestTimeout: limits.requestTimeoutMs,
     keepAliveTimeout: limits.keepAliveTimeoutMs,
-    // A socket on which nothing moves at all; longer than the two above.
-    connectionTimeout: 2 * Math.max(limits.requestTimeoutMs, limits.keepAliveTimeoutMs),
+    connectionTimeout: connectionTimeoutMs,
     trustProxy: trustedProxies.length === 0 ? false : [...trustedProxies],
     requestIdHeader: false,
     genReqId: requestIds(deps),
     return503OnClosing: false, // its answer has no code; ours follows below
     frameworkErrors: (error, request, reply) => {
+      harden(request, reply, headers)
       sendProblem(toAppError(error), request, reply)
     },
     clientErrorHandler: answerClientError,
   }).withTypeProvider<TypeBoxTypeProvider>()
 
   app.setValidatorCompiler(compileValidator)
+  installHardening(app, headers)
+  installCors(app, deps)
   installBodyParsers(app)
   installErrors(app, deps.log)
   installLifecycle(app, deps)
   installAuth(app, deps)
+  installTimeouts(app, deps)
   refuseStrayQueries(app)
   await installOpenApi(app, deps)
 
@@ -58,6 +71,7 @@ export async function buildHttp(deps: HttpDeps): Promise<FastifyInstance> {
   messageRoutes(app, deps)
   deliveryRoutes(app, deps)
   eventRoutes(app, deps)
+  controlRoutes(app, deps)
   systemRoutes(app, deps)
   pageRoutes(app, deps)
   return app
@@ -88,7 +102,6 @@ function installLifecycle(app: FastifyInstance, { log, observe }: HttpDeps): voi
   })
   app.addHook('onRequest', (request, reply, done) => {
     reply.header('x-request-id', request.id)
-    reply.header('x-content-type-options', 'nosniff')
     if (closing) done(new AppError('SHUTTING_DOWN'))
     else done()
   })

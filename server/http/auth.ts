@@ -101,11 +101,12 @@ export function installAuth(
   app: FastifyInstance,
   {
     auth,
-    sessions,
+    control: { sessions, publicUrl },
     limits,
     clock,
-    publicUrl,
-  }: Pick<HttpDeps, 'auth' | 'sessions' | 'limits' | 'clock' | 'publicUrl'>,
+  }: Pick<HttpDeps, 'auth' | 'limits' | 'clock'> & {
+    readonly control: Pick<HttpDeps['control'], 'sessions' | 'publicUrl'>
+  },
 ): void {
   const rate = makeRateLimit(
     { perSecond: limits.requestsPerSecond, burst: limits.requestBurst },

@@ -3,7 +3,23 @@ import type { Actor } from '../core/audit.ts'
 import type { DeliveryId, MessageId, TenantId } from '../core/ids.ts'
 import type { Clock, Log } from '../core/ports.ts'
 import type { Authenticator } from '../services/auth/authenticate.ts'
-import type { Sessions } from '../services/auth/sessions.ts'
+import type { Access } from '../services/access.ts'
+import type { AccountLinks } from '../services/account-links.ts'
+import type { Audit } from '../services/audit.ts'
+import type { Account } from '../services/auth/account.ts'
+import type { Backups } from '../services/backup/contract.ts'
+import type { Domains } from '../services/domains.ts'
+import type { Invitations } from '../services/invitations.ts'
+import type { Members } from '../services/members.ts'
+import type { People } from '../services/people.ts'
+import type { Queue } from '../services/queue.ts'
+import type { Roles } from '../services/roles.ts'
+import type { Secrets } from '../services/secrets.ts'
+import type { SecurityLog } from '../services/security-log.ts'
+import type { Tenants } from '../services/tenants.ts'
+import type { HttpTls } from './tls.ts'
+import type { EgressDeps } from './routes/egress.ts'
+import type { FactorDeps } from './routes/factors.ts'
 import type { Explanation } from '../services/explain.ts'
 import type { Health } from '../services/health.ts'
 import type { Submit } from '../services/submit-contract.ts'
@@ -14,6 +30,8 @@ export interface HttpLimits {
   readonly bodyLimit: number
   /** How long a request may take to arrive in full. */
   readonly requestTimeoutMs: number
+  /** How long an answer may take, unless its route says otherwise. */
+  readonly handlerTimeoutMs: number
   /** How long an idle connection is kept. */
   readonly keepAliveTimeoutMs: number
   /** Sustained requests of one API key. */
@@ -32,11 +50,30 @@ export interface RequestFacts {
   readonly ms: number
 }
 
+/** What the routes of the control plane ask for; each route names the part it needs. */
+export interface ControlDeps extends FactorDeps, EgressDeps {
+  readonly account: Account
+  /** What is done by a one-time link. */
+  readonly links: AccountLinks
+  readonly people: People
+  readonly tenants: Tenants
+  readonly invitations: Invitations
+  readonly members: Members
+  readonly roles: Roles
+  readonly access: Access
+  readonly audit: Audit
+  readonly securityLog: SecurityLog
+  readonly domains: Domains
+  readonly queue: Queue
+  readonly backups: Backups
+  readonly secrets: Secrets
+}
+
 export interface HttpDeps {
   readonly reader: Reader
   readonly submit: Submit
   readonly auth: Pick<Authenticator, 'key' | 'countryOf'>
-  readonly sessions: Sessions
+  readonly control: ControlDeps
   /** Undefined when the tenant has no such message. */
   readonly cancel: (
     actor: Actor,
@@ -54,6 +91,10 @@ export interface HttpDeps {
   readonly clock: Clock
   readonly log: Log
   readonly limits: HttpLimits
+  /** Sites whose pages may call the API with a key. */
+  readonly corsOrigins: readonly string[]
+  /** Set: the listener speaks TLS itself. */
+  readonly tls?: HttpTls | undefined
   /** Proxies whose X-Forwarded-For is believed. */
   readonly trustedProxies: readonly string[]
   /** Networks beside loopback that may read /metrics and the details of /readyz. */

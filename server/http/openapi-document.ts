@@ -15,10 +15,13 @@ const silent: Log = {
 const neverAsked = (): never => {
   throw new Error('The document is made without an installation; nothing can be asked of it.')
 }
+/** Routes take what they need apart when they are registered; nothing of it is called. */
+const nobody = new Proxy({}, { get: () => neverAsked })
 /** The defaults of the configuration, so that the generated file does not depend on any installation's. */
 const DEFAULT_LIMITS: HttpLimits = {
   bodyLimit: 50 * 1024 * 1024,
   requestTimeoutMs: 60_000,
+  handlerTimeoutMs: 30_000,
   keepAliveTimeoutMs: 72_000,
   requestsPerSecond: 100,
   requestBurst: 200,
@@ -36,7 +39,9 @@ export async function openApiDocument(version: string): Promise<Json> {
       events: neverAsked,
     },
     submit: { raw: neverAsked, built: neverAsked, checkBudget: neverAsked },
-    auth: { key: neverAsked },
+    auth: { key: neverAsked, countryOf: neverAsked },
+    // Every field of it is `neverAsked`.
+    control: nobody as HttpDeps['control'],
     cancel: neverAsked,
     content: neverAsked,
     explain: neverAsked,
@@ -46,6 +51,7 @@ export async function openApiDocument(version: string): Promise<Json> {
     log: silent,
     limits: DEFAULT_LIMITS,
     trustedProxies: [],
+    corsOrigins: [],
     publicUrl: 'http://127.0.0.1:8080',
     version,
   }

@@ -200,7 +200,7 @@ export async function openWorld(
     key,
     newTenant: (name) => control.tenants.add(SYSTEM_ACTOR, name),
     control,
-    people: makePeopleOf({ app, control, store, tenant, clock }),
+    people: makePeopleOf({ app, control, store, tenant }),
     async newKey(owner, scopes, mode = 'live') {
       const made = await access.keys.create(SYSTEM_ACTOR, owner, {
         name: 'made',

@@ -3,9 +3,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { encodeId } from '../../core/ids.ts'
 import type { Actor } from '../../core/audit.ts'
 import type { SessionFacts } from '../../services/auth/caller.ts'
-import type { PasskeyInfo, Passkeys } from '../../services/auth/passkeys.ts'
+import type { PasskeyInfo } from '../../services/auth/passkeys.ts'
 import type { RecoveryCodes } from '../../services/auth/recovery-codes.ts'
-import type { SignIn } from '../../services/auth/sign-in.ts'
 import type { Totp } from '../../services/auth/totp.ts'
 import { actorOf, sessionOf } from '../auth.ts'
 import type { HttpApp } from '../http-app.ts'
@@ -17,14 +16,9 @@ import * as schemas from '../schemas/session.ts'
 import { makeVisits } from './session.ts'
 import type { SessionDeps } from './session.ts'
 
-export interface FactorDeps extends Pick<
-  SessionDeps,
-  'random' | 'deviceKey' | 'sessionLifetimeMs'
-> {
+export interface FactorDeps extends SessionDeps {
   readonly totp: Totp
   readonly recoveryCodes: RecoveryCodes
-  readonly passkeys: Passkeys
-  readonly signIn: Pick<SignIn, 'enrolled'>
 }
 
 const tags = ['Account']

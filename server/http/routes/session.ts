@@ -31,7 +31,7 @@ import {
 export interface SessionDeps {
   readonly signIn: SignIn
   readonly sessions: Sessions
-  readonly passkeys: Pick<Passkeys, 'signInOptions' | 'secondFactorOptions'>
+  readonly passkeys: Passkeys
   readonly random: Random
   /** Signs the cookie by which a browser is known again. */
   readonly deviceKey: Buffer

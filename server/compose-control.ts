@@ -1,0 +1,237 @@
+/**
+ * Part of the composition root: the control plane. People, sessions and factors, keys, what was noticed about them,
+ * and what operators look after.
+ */
+import type { Config } from './config/schema.ts'
+import type { Ports } from './core/ports.ts'
+import { openRedisClient } from './queue/redis-client.ts'
+import { makeAccessUses } from './services/access-uses.ts'
+import type { AccessUses, NewCountryUse } from './services/access-uses.ts'
+import { makeAccess } from './services/access.ts'
+import { makeAccountLinks } from './services/account-links.ts'
+import { makeAudit } from './services/audit.ts'
+import { makeAccount } from './services/auth/account.ts'
+import type { MasterKey } from './services/auth/master-key.ts'
+import { makePasskeys } from './services/auth/passkeys.ts'
+import { checkPassword } from './services/auth/password-rules.ts'
+import { makePasswords } from './services/auth/password.ts'
+import type { Noticed } from './services/auth/person.ts'
+import type { Places } from './services/auth/place.ts'
+import { makeRecoveryCodes } from './services/auth/recovery-codes.ts'
+import type { Seal } from './services/auth/seal.ts'
+import { makeSessions } from './services/auth/sessions.ts'
+import { makeSignIn } from './services/auth/sign-in.ts'
+import { makeThrottle } from './services/auth/throttle.ts'
+import { makeTotp } from './services/auth/totp.ts'
+import { makeVisits } from './services/auth/visits.ts'
+import { makeBackups } from './services/backup/backups.ts'
+import { backupSettings } from './services/backup/settings.ts'
+import type { Catalog } from './services/catalog.ts'
+import { makeDomains } from './services/domains.ts'
+import { makeEgress } from './services/egress.ts'
+import { placeholderOwner } from './services/first-start.ts'
+import { openPeople } from './services/open-people.ts'
+import { makeQueue } from './services/queue.ts'
+import { makeSecrets } from './services/secrets.ts'
+import { makeSecurityLog } from './services/security-log.ts'
+import type { SecurityLog } from './services/security-log.ts'
+import type { Submit } from './services/submit-contract.ts'
+import { makeSystemMail } from './services/system-mail.ts'
+import { formatPlace } from './core/place.ts'
+import type { Store } from './store/open.ts'
+import { changeUser } from './store/users.ts'
+import { VERSION } from './version.ts'
+
+export interface ControlParts {
+  readonly config: Config
+  readonly ports: Ports
+  readonly store: Store
+  readonly catalog: Catalog
+  readonly masterKey: MasterKey
+  readonly seal: Seal
+  readonly submit: Pick<Submit, 'built'>
+  readonly places: Places
+  readonly securityLog: SecurityLog
+  /** How people reach this installation, without a trailing slash. */
+  readonly publicUrl: string
+}
+
+/** Uses of keys and logins; apart, since the ways in for mail need it before there is a control plane. */
+export function composeUses({
+  ports,
+  store,
+  places,
+}: Pick<ControlParts, 'ports' | 'store' | 'places'>): {
+  readonly uses: AccessUses
+  readonly securityLog: SecurityLog
+} {
+  const { clock, log } = ports
+  const securityLog = makeSecurityLog({ store, clock, log })
+  const onNewCountry = (use: NewCountryUse): void => {
+    securityLog
+      .record({
+        kind: 'key-used-from-new-country',
+        score: 50,
+        decision: 'notify',
+        tenant: use.tenant,
+        user: undefined,
+        ip: use.ip,
+        country: use.country,
+        data: { kind: use.kind, name: use.name },
+      })
+      .catch((error: unknown) => log.error({ err: error }, 'a security event could not be kept'))
+  }
+  return { uses: makeAccessUses({ store, clock, log, places, onNewCountry }), securityLog }
+}
+
+export type Control = ReturnType<typeof composeControl>
+
+export function composeControl(parts: ControlParts) {
+  const { config, ports, store, catalog, masterKey, seal, places, securityLog, publicUrl } = parts
+  const { clock, random, log } = ports
+  const { security } = config
+  const hashKey = masterKey.derive('secret-hash')
+  const mail = makeSystemMail({
+    submit: parts.submit,
+    catalog,
+    log,
+    settings: { from: config.mail.from },
+  })
+  const people = openPeople({
+    store,
+    catalog,
+    clock,
+    random,
+    hashKey,
+    publicUrl,
+    mail,
+    requireSecondFactor: security.requireSecondFactor,
+  })
+  const redis =
+    config.redis.url === undefined ? undefined : openRedisClient({ url: config.redis.url, log })
+  const throttle = makeThrottle({ log, redis, prefix: config.redis.prefix })
+
+  const notice = ({ kind, user, ip, data }: Noticed): void => {
+    const country = ip === undefined ? undefined : places.placeOf(ip).country
+    securityLog
+      .record({ kind, score: 50, decision: 'notify', tenant: undefined, user, ip, country, data })
+      .catch((error: unknown) => log.error({ err: error }, 'a security event could not be kept'))
+  }
+  const passwords = makePasswords({ random })
+  const totpSeal = {
+    seal: (text: string) => seal.seal(text, 'totp'),
+    open: (text: string) => seal.open(text, 'totp'),
+  }
+  const issuer = config.hostname
+  const totp = makeTotp({ store, clock, random, seal: totpSeal, issuer, notice })
+  const recoveryCodes = makeRecoveryCodes({ store, clock, random, key: hashKey, notice })
+  const passkeys = makePasskeys({ store, clock, random, log, publicUrl, notice })
+  const visits = makeVisits({
+    store,
+    clock,
+    log,
+    places,
+    securityLog,
+    links: people.links,
+    mail,
+    settings: security.anomaly,
+  })
+  const sessions = makeSessions({
+    store,
+    clock,
+    random,
+    log,
+    key: masterKey.derive('session'),
+    settings: {
+      idleMs: security.sessionIdle,
+      lifetimeMs: security.sessionLifetime,
+      devices: security.devicesPerUser,
+      stepUpMs: security.stepUpFor,
+    },
+    async personOf(user) {
+      const person = await people.people.personForSignIn(user)
+      if (person === undefined || person.deactivated || person.lockedAt !== undefined)
+        return undefined
+      const isAsked = security.requireSecondFactor || person.mustHaveSecondFactor
+      return { ...person, mustEnrol: isAsked && !person.hasSecondFactor }
+    },
+    placeText: (ip) => formatPlace(places.placeOf(ip)),
+    judgeMove: (move) => visits.judgeMove(move),
+  })
+  const signIn = makeSignIn({
+    personForSignIn: (who) => people.people.personForSignIn(who),
+    sessions,
+    passwords,
+    totp,
+    recoveryCodes,
+    passkeys,
+    throttle,
+    log: visits,
+    requireSecondFactor: security.requireSecondFactor,
+    rehash: async (user, hash) => {
+      await store.writer.write([changeUser(store, user, { password_hash: hash })], {
+        unaudited: 'the same password with new parameters',
+      })
+    },
+  })
+  const check = (text: string, about: { readonly email: string; readonly name: string }): void =>
+    checkPassword(text, { ...about, minLength: security.passwordMinLength })
+  const backups = makeBackups({
+    store,
+    masterKey,
+    clock,
+    random,
+    log,
+    program: VERSION,
+    settings: backupSettings(config),
+  })
+  return {
+    ...people,
+    sessions,
+    signIn,
+    totp,
+    recoveryCodes,
+    passkeys,
+    throttle,
+    account: makeAccount({
+      store,
+      clock,
+      people: people.people,
+      passwords,
+      checkPassword: check,
+      mail,
+    }),
+    accountLinks: makeAccountLinks({
+      store,
+      clock,
+      log,
+      links: people.links,
+      mail,
+      passwords: { check, hash: (text) => passwords.hash(text) },
+      throttle,
+      placeholderEmail: placeholderOwner(config.hostname),
+    }),
+    access: makeAccess({ store, catalog, clock, random, hashKey }),
+    audit: makeAudit({ store, key: masterKey.derive('audit') }),
+    securityLog,
+    domains: makeDomains({ store, catalog, clock, seal }),
+    egress: makeEgress({ store, catalog, clock, seal }),
+    queue: makeQueue({ store, clock }),
+    backups,
+    secrets: makeSecrets({
+      store,
+      dataDir: config.dataDir,
+      masterKey,
+      seal,
+      clock,
+      random,
+      log,
+    }),
+    /** Signs the cookie by which a browser is known again. */
+    deviceKey: masterKey.derive('token'),
+    async close(): Promise<void> {
+      await backups.close()
+      redis?.close()
+    },
+  }
+}
