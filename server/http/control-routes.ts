@@ -5,10 +5,12 @@ import { accountLinkRoutes } from './routes/account-links.ts'
 import { accountRoutes } from './routes/account.ts'
 import { auditRoutes } from './routes/audit.ts'
 import { backupRoutes, secretRoutes } from './routes/backups.ts'
+import { credentialRoutes } from './routes/credentials.ts'
 import { domainRoutes } from './routes/domains.ts'
 import { poolRoutes, routeRoutes, sourceRoutes } from './routes/egress.ts'
 import { factorRoutes } from './routes/factors.ts'
 import { invitationRoutes } from './routes/invitations.ts'
+import { keyRoutes } from './routes/keys.ts'
 import { limitRoutes } from './routes/limits.ts'
 import { memberRoutes } from './routes/members.ts'
 import { queueRoutes } from './routes/queue.ts'
@@ -33,6 +35,8 @@ export function controlRoutes(
   invitationRoutes(app, control)
   roleRoutes(app, control)
   domainRoutes(app, control)
+  keyRoutes(app, control)
+  credentialRoutes(app, control)
   userRoutes(app, control)
   auditRoutes(app, control)
   securityRoutes(app, control)
