@@ -73,11 +73,23 @@ export function parseLimits(json: string): CredentialLimits {
   }
 }
 
+/** A program calls from one address, again and again; looking it up in a list of networks costs microseconds. */
+function rememberLast(test: NetworkTest): NetworkTest {
+  let last: string | undefined
+  let isIn = false
+  return (address) => {
+    if (address === last) return isIn
+    isIn = test(address)
+    last = address
+    return isIn
+  }
+}
+
 function parseNetworks(json: string): NetworkTest | undefined {
   const networks = parseTexts(json)
   if (networks.length === 0) return undefined
   try {
-    return networkTest(networks)
+    return rememberLast(networkTest(networks))
   } catch {
     // The services let no such row in. One bad row must shut out its own key, not the whole installation.
     return () => false

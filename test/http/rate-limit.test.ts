@@ -1,6 +1,9 @@
+import type { FastifyReply } from 'fastify'
 import { expect, test } from 'vitest'
-import { takeToken } from '../../server/http/rate-limit.ts'
+import { AppError } from '../../server/core/errors.ts'
+import { makeRateLimit, takeToken } from '../../server/http/rate-limit.ts'
 import type { Bucket } from '../../server/http/rate-limit.ts'
+import { manualClock } from '../support/clock.ts'
 
 const LIMITS = { perSecond: 10, burst: 5 }
 
@@ -28,4 +31,33 @@ test('over any stretch no more than burst plus rate pass', () => {
   }
   expect(passed).toBeGreaterThanOrEqual(104)
   expect(passed).toBeLessThanOrEqual(105)
+})
+
+test.each<[why: string, own: number | undefined, limit: string, passed: number]>([
+  ['without a rate of its own a key has the configured one', undefined, '20', 20],
+  ['its own rate makes it narrower, the burst in proportion', 2, '4', 4],
+  ['and never wider', 1_000, '20', 20],
+  ['the burst is in proportion here too', 1, '2', 2],
+])('%s', (_why, own, limit, passed) => {
+  const headers = new Map<string, string>()
+  const reply = { header: (name: string, value: string) => headers.set(name, value) }
+  const rate = makeRateLimit({ perSecond: 10, burst: 20 }, manualClock())
+  let count = 0
+  const take = (): void => rate.take(1, reply as unknown as FastifyReply, own)
+  expect(() => {
+    for (;;) {
+      take()
+      count++
+    }
+  }).toThrow(AppError)
+  expect([count, headers.get('ratelimit-limit')]).toEqual([passed, limit])
+})
+
+test('a narrower rate is in force at once, whatever the bucket held', () => {
+  const reply = { header: () => undefined } as unknown as FastifyReply
+  const rate = makeRateLimit({ perSecond: 10, burst: 20 }, manualClock())
+  rate.take(1, reply)
+  rate.take(1, reply, 1)
+  rate.take(1, reply, 1)
+  expect(() => rate.take(1, reply, 1)).toThrow(AppError)
 })

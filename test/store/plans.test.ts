@@ -4,12 +4,15 @@
  */
 import { describe, expect, test } from 'vitest'
 import { asId } from '../../server/core/ids.ts'
+import { writeUses } from '../../server/store/access-uses.ts'
 import { loadCatalog } from '../../server/store/catalog.ts'
+import { credentialById, listCredentials } from '../../server/store/credentials.ts'
 import { makeAccept } from '../../server/store/hot/accept.ts'
 import { makeEventLog } from '../../server/store/hot/events.ts'
 import { makeLaneOps } from '../../server/store/hot/lane.ts'
 import { makeLease } from '../../server/store/hot/lease.ts'
 import { makeSettle } from '../../server/store/hot/settle.ts'
+import { keyById, listKeys } from '../../server/store/keys.ts'
 import { domainsWithoutLane, lanesWithWork, unroutedOf } from '../../server/store/lanes.ts'
 import type { Store } from '../../server/store/open.ts'
 import { listEvents } from '../../server/store/read/events.ts'
@@ -88,6 +91,15 @@ describe('no statement reads a large table from end to end', () => {
       await unroutedOf(store, 'ok.test', { after: 0, limit: 500 })
     },
     catalog: ({ read }) => loadCatalog(read),
+    access: async (store) => {
+      await listKeys(store, tenant, page)
+      await listKeys(store, tenant, { before: 10, limit: 50 })
+      await keyById(store, tenant, asId('key', 1))
+      await listCredentials(store, tenant, { before: 10, limit: 50 })
+      await credentialById(store, tenant, asId('credential', 1))
+      const use = { tenant, kind: 'key', id: 1, at: 0, ip: '::1', country: 'DE' } as const
+      await writeUses(store, [use], [{ ...use, isLater: true }])
+    },
     retention: async (store, { accept }) => {
       await accept(aMessage({ tags: ['x'], sandbox: true }))
       const all = Number.MAX_SAFE_INTEGER / 4096

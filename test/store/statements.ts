@@ -7,6 +7,7 @@ import { Kysely, SqliteDialect } from 'kysely'
 import { openDatabase } from '../../server/store/hot/database.ts'
 import type { Store } from '../../server/store/open.ts'
 import type { Schema } from '../../server/store/schema.ts'
+import { tenantScope } from '../../server/store/tenant-scope.ts'
 
 export interface Planned {
   readonly sql: string
@@ -79,7 +80,14 @@ export async function executedBy(
       return store.writer.write(changes)
     },
   }
-  await work({ ...store, read, writer })
+  const both = { read, build: store.build }
+  await work({
+    ...store,
+    read,
+    writer,
+    of: (tenant) => tenantScope(tenant, both),
+    across: both,
+  })
   await read.destroy()
   return [...found.values()]
 }

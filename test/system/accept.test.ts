@@ -55,7 +55,7 @@ test('mail from a domain that is not verified goes to the sandbox, where it can 
   expect(world.sink.messages).toHaveLength(1)
 })
 
-test('a test key sends to the sandbox, also from a verified domain', async () => {
+test('a test key and a test login send to the sandbox, also from a verified domain', async () => {
   const world = await startTestApp()
   const scopes = ['messages:send']
   const { secret } = await world.access.keys.create(SYSTEM_ACTOR, world.tenant, {
@@ -69,6 +69,14 @@ test('a test key sends to the sandbox, also from a verified domain', async () =>
   const sent = await world.call<AcceptedAnswer>('POST', '/v1/messages', mail, headers)
   expect(sent.status).toBe(202)
   expect((await world.message(sent.body.id)).sandbox).toBe(true)
+
+  const { password } = await world.access.credentials.create(SYSTEM_ACTOR, world.tenant, {
+    grant: OPERATOR_GRANT,
+    username: 'try',
+    mode: 'test',
+  })
+  const reply = await world.submit({ to: ['ok@ok.test'], user: 'try', password })
+  expect((await world.message(/msg_\w+/.exec(reply)![0])).sandbox).toBe(true)
   expect(world.sink.connections).toBe(0)
 })
 
@@ -112,10 +120,14 @@ test('a client of a trusted network needs no AUTH; one of another listener does'
 
 test('a login revoked in mid-session gets nothing in any more, and a revoked key gets 401', async () => {
   const world = await startTestApp()
-  const { credential, password } = await world.access.credentials.create(SYSTEM_ACTOR, world.tenant, {
-    grant: OPERATOR_GRANT,
-    username: 'soon-gone',
-  })
+  const { credential, password } = await world.access.credentials.create(
+    SYSTEM_ACTOR,
+    world.tenant,
+    {
+      grant: OPERATOR_GRANT,
+      username: 'soon-gone',
+    },
+  )
   const client = await smtpClient(world.app.addresses().submission[0]!.port)
   await client.reply()
   await client.say('EHLO test')
@@ -152,13 +164,43 @@ test('a login revoked in mid-session gets nothing in any more, and a revoked key
   expect(world.sink.messages).toHaveLength(1)
 })
 
+test('a login bound to a network is refused elsewhere like a wrong one, and a rotated one ends its sessions', async () => {
+  const world = await startTestApp()
+  const { credentials } = world.access
+  const { credential, password } = await credentials.create(SYSTEM_ACTOR, world.tenant, {
+    grant: OPERATOR_GRANT,
+    username: 'bound',
+    networks: ['192.0.2.0/24'],
+  })
+  const mail = { to: ['ok@ok.test'], user: 'bound' }
+  const refusal = (secret: string): Promise<unknown> =>
+    world.submit({ ...mail, password: secret }).catch((error: unknown) => error)
+  const wrong = (await refusal('wrong')) as { response: string }
+  expect(await refusal(password)).toMatchObject({ responseCode: 535, response: wrong.response })
+  const change = { networks: ['127.0.0.0/8'] }
+  await credentials.change(SYSTEM_ACTOR, world.tenant, credential.id, change)
+  await world.submit({ ...mail, password })
+  const next = await credentials.rotate(SYSTEM_ACTOR, world.tenant, credential.id, {
+    overlapMs: 60_000,
+    grant: OPERATOR_GRANT,
+  })
+  for (const good of [password, next.password]) await world.submit({ ...mail, password: good })
+  world.clock.leap(60_000)
+  expect(await refusal(password)).toMatchObject({ responseCode: 535 })
+  await world.submit({ ...mail, password: next.password })
+})
+
 test('a change in one process is in force in another within seconds', async () => {
   const world = await startTestApp()
   const other = await world.join({ config: { roles: ['submission'] } })
-  const { credential, password } = await world.access.credentials.create(SYSTEM_ACTOR, world.tenant, {
-    grant: OPERATOR_GRANT,
-    username: 'elsewhere',
-  })
+  const { credential, password } = await world.access.credentials.create(
+    SYSTEM_ACTOR,
+    world.tenant,
+    {
+      grant: OPERATOR_GRANT,
+      username: 'elsewhere',
+    },
+  )
   const mail = { to: ['ok@ok.test'], user: 'elsewhere', password }
   const works = (): Promise<boolean> =>
     other.submit(mail).then(

@@ -90,6 +90,28 @@ describe('AUTH', () => {
     const client = await connectTo(server.ports[0]!)
     expect(await client.say(`AUTH PLAIN ${LOGIN}`)).toMatch(/^535 5\.7\.8 .*revoked/)
   })
+  test('that are expired or used from elsewhere cannot be told from wrong ones, but in the log', async () => {
+    const server = await start()
+    const answers: string[] = []
+    let from: string | undefined
+    for (const code of ['AUTH_FAILED', 'AUTH_EXPIRED', 'NETWORK_FORBIDDEN'] as const) {
+      server.login = (_username, _password, ip) => {
+        from = ip
+        throw new AppError(code)
+      }
+      const client = await connectTo(server.ports[0]!)
+      answers.push(await client.say(`AUTH PLAIN ${LOGIN}`))
+      client.destroy()
+    }
+    expect(answers).toEqual(Array(3).fill('535 5.7.8 The credentials are not valid.'))
+    expect(from).toBe('127.0.0.1')
+    expect(server.log.of('auth-failed').map(({ fields }) => fields['reason'])).toEqual([
+      'AUTH_FAILED',
+      'AUTH_EXPIRED',
+      'NETWORK_FORBIDDEN',
+    ])
+    expect(server.counters.authFailures).toBe(3)
+  })
   test('that cannot be checked is a temporary failure', async () => {
     const server = await start()
     server.login = () => {

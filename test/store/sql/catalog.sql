@@ -11,17 +11,17 @@ select * from "routes" order by "position"
 --   SCAN routes
 --   USE TEMP B-TREE FOR ORDER BY
 
-select * from "credentials"
---   SCAN credentials
-
-select * from "keys"
---   SCAN keys
-
 select * from "domains"
 --   SCAN domains
 
 select * from "dkim_keys" where "retired_at" is null
 --   SCAN dkim_keys
+
+select * from "credentials"
+--   SCAN credentials
+
+select * from "keys"
+--   SCAN keys
 
 select * from "pools"
 --   SCAN pools
