@@ -34,11 +34,20 @@ export interface RouteAccess {
   personOnly?: true
 }
 
+export interface RegisteredRoute extends RouteAccess {
+  readonly method: string
+  readonly url: string
+}
+
 declare module 'fastify' {
   // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- merging is how fastify is told
   interface FastifyContextConfig extends RouteAccess {}
   interface FastifyRequest {
     caller: Caller | undefined
+  }
+  interface FastifyInstance {
+    /** Every route with what it asks for; HEAD and OPTIONS, which fastify adds, are left out. */
+    routeAccess: RegisteredRoute[]
   }
 }
 
@@ -113,12 +122,16 @@ export function installAuth(
     clock,
   )
   app.decorateRequest('caller', undefined)
+  app.decorate('routeAccess', [])
   app.addHook('onRoute', ({ config, method, url }) => {
     const ways = [config?.permission, config?.account, config?.public]
     if (ways.filter((way) => way !== undefined).length !== 1)
       throw new Error(
         `Route ${String(method)} ${url} must declare a permission, an account or that it is public.`,
       )
+    for (const name of [method].flat())
+      if (name !== 'HEAD' && name !== 'OPTIONS')
+        app.routeAccess.push({ ...config, method: name, url })
   })
 
   function asKey(request: FastifyRequest, reply: FastifyReply, header: string): Caller {
