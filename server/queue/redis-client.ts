@@ -29,15 +29,25 @@ export function openRedisClient({
     commandTimeout: COMMAND_TIMEOUT_MS,
     retryStrategy: (times) => Math.min(times * 100, 2_000),
   })
-  // An outage is one line, not one for each try to come back.
+  // An outage is one line, not one for each try to come back; what the socket said comes before its end.
   let isDown = false
-  connection.on('error', (error: Error) => {
-    if (!isDown) log.warn({ err: error }, 'the connection to Redis is lost')
+  let isClosed = false
+  let reason: Error | undefined
+  connection.on('error', (error: Error) => (reason = error))
+  connection.on('close', () => {
+    if (!isDown && !isClosed) log.warn({ err: reason }, 'the connection to Redis is lost')
     isDown = true
   })
   connection.on('ready', () => {
     if (isDown) log.info({}, 'the connection to Redis is back')
     isDown = false
+    reason = undefined
   })
-  return { connection, close: () => connection.disconnect() }
+  return {
+    connection,
+    close() {
+      isClosed = true
+      connection.disconnect()
+    },
+  }
 }
