@@ -5,7 +5,7 @@
 
 const MONTHS = 'janfebmaraprmayjunjulaugsepoctnovdec'
 const DATE =
-  /^\s*(?:(?:mon|tue|wed|thu|fri|sat|sun)\s*,)?\s*(\d{1,2})\s+(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)\s+(\d{2,4})\s+(\d{1,2}):(\d{2})(?::(\d{2}))?\s+([+-]\d{4}|[a-z]{1,5})\s*(?:\(|$)/i
+  /^\s*(?:(?:mon|tue|wed|thu|fri|sat|sun)\s*,\s*)?(\d{1,2})\s+(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)\s+(\d{2,4})\s+(\d{1,2}):(\d{2})(?::(\d{2}))?\s+([+-]\d{4}|[a-z]{1,5})\s*(?:\(|$)/i
 /** RFC 5322 §4.3; any other letters count as UTC. */
 const ZONE_HOURS: Readonly<Record<string, number>> = {
   EST: -5,

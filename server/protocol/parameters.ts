@@ -35,8 +35,22 @@ export function parseParameterised(text: string): Parameterised {
     const value = quoted === undefined ? (plain ?? '') : quoted.replace(/\\(.)/g, '$1')
     parameters.push({ name: name.toLowerCase(), text: value })
   }
-  const value = head.replace(/\([^)]*\)/g, '').trim()
-  return { value: value.toLowerCase(), parameters }
+  return { value: withoutComments(head).trim().toLowerCase(), parameters }
+}
+
+/** RFC 5322 §3.2.2: comments nest. One that never ends reaches to the end. */
+function withoutComments(text: string): string {
+  let at = text.indexOf('(')
+  if (at < 0) return text
+  let kept = text.slice(0, at)
+  let depth = 0
+  for (; at < text.length; at++) {
+    const char = text.charAt(at)
+    if (char === '(') depth++
+    else if (char === ')' && depth > 0) depth--
+    else if (depth === 0) kept += char
+  }
+  return kept
 }
 
 /** The text of a parameter, or undefined. */

@@ -168,6 +168,21 @@ describe('what is wrong is told', () => {
       'half a pair',
     ],
     [
+      '{"http":{"key":"k.pem"}}',
+      'http.certificate must be set too: a certificate and its key go together',
+      'the other half',
+    ],
+    [
+      '{"http":{"corsOrigins":["*"]}}',
+      'http.corsOrigins[0] must be one exact origin such as "https://app.example.com" (not "*": any page at all could then try keys, and use one it came by)',
+      'every site',
+    ],
+    [
+      '{"http":{"corsOrigins":["https://app.example.com/x"]}}',
+      'http.corsOrigins[0] must be one exact origin such as "https://app.example.com" (not "*": any page at all could then try keys, and use one it came by)',
+      'an origin with a path',
+    ],
+    [
       '{"http":{"listen":"127.0.0.1:2525"}}',
       'http.listen must differ: another listener has 127.0.0.1:2525',
       'two on one port',

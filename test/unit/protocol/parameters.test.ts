@@ -15,6 +15,7 @@ describe('parseParameterised', () => {
   gives('text/plain; Charset=UTF-8', ['text/plain', ['charset', 'UTF-8']], 'a token')
   gives('a/b;c="d; \\"e\\"";f=g', ['a/b', ['c', 'd; "e"'], ['f', 'g']], 'a quoted string')
   gives('a/b (x); c = d ; ', ['a/b', ['c', 'd']], 'comment, spaces, last semicolon')
+  gives('a/(x (y))b (z; c=d', ['a/b', ['c', 'd']], 'comments in comments, and one without an end')
   gives('a/b;; c=d', ['a/b', ['c', 'd']], 'an empty parameter')
   gives('a/b; c=d nonsense; e=f', ['a/b', ['c', 'd']], 'nonsense ends the reading')
   gives('a/b; c="open', ['a/b', ['c', '']], 'a quote without an end')

@@ -118,6 +118,14 @@ describe('the certificate', () => {
     expect(read(judgeCertificate({ cert: one.cert, key: '' }, now))).toMatch(/^fail: .*PEM/)
     expect(read(judgeCertificate(undefined, now))).toMatch(/^ok: .*self-signed/)
   })
+
+  test('of HTTP is renewed without a restart, and its settings are named', async () => {
+    const pair = await makeCertificate(['x.test'], { notAfterDate: new Date(now + 13 * day) })
+    expect(read(judgeCertificate(pair, now, 'http'))).toMatch(
+      /^warn: .*→ renew it; the server takes/,
+    )
+    expect(read(judgeCertificate({ cert: '', key: '' }, now, 'http'))).toMatch(/http\.certificate/)
+  })
 })
 
 describe('the database', () => {
