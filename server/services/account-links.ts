@@ -205,11 +205,11 @@ export function makeAccountLinks(deps: AccountLinksDeps): AccountLinks {
   return {
     async look(token, whence) {
       const now = clock.now()
-      const found = await find(token, whence, async (hash) => ({
-        user: await tokenByHash(store, hash, now),
-        invitation: await invitationByHash(store, hash, now),
-      }))
-      const { user, invitation } = found
+      const { user, invitation } = await find(token, whence, async (hash) => {
+        const user = await tokenByHash(store, hash, now)
+        const invitation = await invitationByHash(store, hash, now)
+        return user === undefined && invitation === undefined ? undefined : { user, invitation }
+      })
       if (user !== undefined)
         return {
           purpose: user.purpose,
