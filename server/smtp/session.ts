@@ -26,7 +26,7 @@ const SENDER_OK = reply(250, '2.1.0', 'Sender accepted')
 const NO_OPTIONS = {}
 const CLOSING = replyFor(new AppError('SHUTTING_DOWN'))
 /** 421 and not 535: the client keeps the mail until its login is mended. */
-const REVOKED = reply(421, '4.7.0', 'These credentials were revoked.')
+const REVOKED = reply(421, '4.7.0', 'These credentials were revoked or have ended.')
 /** In the protocol, but not here. */
 const NOT_IMPLEMENTED = new Set(['EXPN', 'BDAT', 'ETRN', 'TURN', 'SEND', 'SOML', 'SAML'])
 /** A web page that makes a browser post to us; what follows would be commands of its choice. */

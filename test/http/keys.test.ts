@@ -1,10 +1,7 @@
 /** API keys and SMTP logins over REST: what is told once, what is never told, and who may give what to whom. */
-import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox'
 import type { LightMyRequestResponse } from 'fastify'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Permission } from '../../server/core/permission.ts'
-import { credentialRoutes } from '../../server/http/routes/credentials.ts'
-import { keyRoutes } from '../../server/http/routes/keys.ts'
 import { hashSecret, isApiKey } from '../../server/services/auth/secret.ts'
 import { codeOf, openWorld, pathsOf } from './support.ts'
 import type { World } from './support.ts'
@@ -12,11 +9,6 @@ import type { World } from './support.ts'
 let world: World
 beforeAll(async () => {
   world = await openWorld()
-  if (!world.app.hasRoute({ method: 'GET', url: '/v1/keys' })) {
-    const app = world.app.withTypeProvider<TypeBoxTypeProvider>()
-    keyRoutes(app, world)
-    credentialRoutes(app, world)
-  }
 })
 afterAll(() => world.close())
 
