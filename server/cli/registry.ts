@@ -14,29 +14,62 @@ import {
 import { check } from './check.ts'
 import type { Command } from './command.ts'
 import { configDescribe } from './config.ts'
-import { credentialCreate, credentialList, credentialRevoke } from './credential.ts'
+import {
+  credentialCreate,
+  credentialList,
+  credentialRevoke,
+  credentialRotate,
+} from './credential.ts'
 import { domainAdd, domainList, domainRemove, domainUnverify, domainVerify } from './domain.ts'
 import { explainDelivery, explainMessage } from './explain.ts'
-import { keyCreate, keyList, keyRevoke } from './key.ts'
+import { keyInspect } from './key-inspect.ts'
+import { keyCreate, keyList, keyRevoke, keyRotate } from './key.ts'
 import { limitList, limitRemove, limitSet } from './limit.ts'
 import { migrate } from './migrate.ts'
 import { poolAdd, poolList, poolSet } from './pool.ts'
 import { queueList, queueRebuild, queueResume, queueRetry, queueSuspend } from './queue.ts'
 import { restore } from './restore.ts'
+import { roleAdd, roleList, roleRemove } from './role.ts'
 import { routeAdd, routeList, routeRemove } from './route.ts'
 import { secretsForget, secretsRotate, secretsStatus } from './secrets.ts'
 import { sourceAdd, sourceDisable, sourceEnable, sourceList } from './source.ts'
-import { tenantAdd, tenantList } from './tenant.ts'
-import { userAdd, userList, userSetupLink } from './user.ts'
+import {
+  tenantAdd,
+  tenantDisable,
+  tenantEnable,
+  tenantList,
+  tenantRequireSecondFactor,
+} from './tenant.ts'
+import {
+  userAdd,
+  userDeactivate,
+  userInvite,
+  userList,
+  userPlatformRole,
+  userReactivate,
+  userRelease,
+  userResetLink,
+  userResetSecondFactor,
+  userSetupLink,
+  userSignOut,
+} from './user.ts'
 
 /** In the order of the help, within each group. */
 export const COMMANDS: readonly Command[] = [
   configDescribe,
   tenantAdd,
   tenantList,
+  tenantDisable,
+  tenantEnable,
+  tenantRequireSecondFactor,
   userAdd,
   userList,
+  userInvite,
   userSetupLink,
+  userResetLink,
+  roleAdd,
+  roleList,
+  roleRemove,
   domainAdd,
   domainList,
   domainVerify,
@@ -44,12 +77,21 @@ export const COMMANDS: readonly Command[] = [
   domainRemove,
   keyCreate,
   keyList,
+  keyRotate,
   keyRevoke,
+  keyInspect,
   credentialCreate,
   credentialList,
+  credentialRotate,
   credentialRevoke,
   explainDelivery,
   explainMessage,
+  userDeactivate,
+  userReactivate,
+  userRelease,
+  userResetSecondFactor,
+  userSignOut,
+  userPlatformRole,
   queueList,
   queueSuspend,
   queueResume,
