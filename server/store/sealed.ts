@@ -79,7 +79,9 @@ export async function countSealed(store: Store): Promise<SealedCount[]> {
     const { table, value } = SEALED_COLUMNS[column]
     const { rows } = await sql<{ version: number; rows: number }>`
       select ${sql.raw(versionOf(value))} as version, count(*) as rows from ${sql.table(table)}
-      where ${sql.raw(value)} is not null group by version order by version`.execute(store.across.read)
+      where ${sql.raw(value)} is not null group by version order by version`.execute(
+      store.across.read,
+    )
     counts.push(...rows.map((row) => ({ column, version: row.version, rows: row.rows })))
   }
   return counts

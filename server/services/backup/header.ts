@@ -25,7 +25,7 @@ export interface BackupHeader {
   /** Which recovery key opens it: eight hex digits that tell nothing about the key. */
   readonly keyId: string
   readonly cipher: 'aes-256-gcm'
-  readonly compression: 'gzip'
+  readonly compression: 'brotli'
   /** Bytes of plain text in each sealed chunk but the last. */
   readonly chunk: number
   /** base64url: nonce, tag, and the file's key encrypted under the recovery key. */
@@ -60,7 +60,7 @@ export function makeHeader(
     ...facts,
     keyId: keyIdOf(recoveryKey),
     cipher: CIPHER,
-    compression: 'gzip',
+    compression: 'brotli',
     chunk: CHUNK_BYTES,
     wrapped: Buffer.concat([nonce, cipher.getAuthTag(), body]).toString('base64url'),
   }
@@ -114,7 +114,7 @@ function isHeader(value: unknown): value is BackupHeader {
       (name) => typeof field(name) === 'string',
     ) &&
     field('cipher') === CIPHER &&
-    field('compression') === 'gzip' &&
+    field('compression') === 'brotli' &&
     typeof chunk === 'number' &&
     Number.isInteger(chunk) &&
     chunk > 0 &&

@@ -6,7 +6,7 @@ import { readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { createGzip } from 'node:zlib'
+import { constants, createBrotliCompress } from 'node:zlib'
 import { bytesToCopy, copyDatabase, openSnapshot } from '../../store/snapshot.ts'
 import type { Snapshot, SnapshotFacts } from '../../store/snapshot.ts'
 import { databaseFile } from '../../store/open.ts'
@@ -46,8 +46,11 @@ export interface Made {
 }
 
 const PAGE = 1_000
-/** Fast rather than small: mail is mostly base64 and text, and the processor has mail to send. */
-const GZIP = { level: 1, chunkSize: 256 * 1024 }
+/** Fast rather than small, since the processor has mail to send: as small as the fastest gzip in a sixth of its time. */
+const COMPRESSION = {
+  params: { [constants.BROTLI_PARAM_QUALITY]: 1 },
+  chunkSize: 256 * 1024,
+}
 
 export async function writeBackup(
   job: MakeJob,
@@ -70,14 +73,20 @@ export async function writeBackup(
       done += bytes
       progress({ phase: 'pack', done, total })
     })
-    const gzip = createGzip(GZIP)
-    const feeding = pipeline(Readable.from(archive), gzip)
+    const compressed = createBrotliCompress(COMPRESSION)
+    const feeding = pipeline(Readable.from(archive), compressed)
     // Its failure arrives through the stream, too; this one only must not go unhandled.
     feeding.catch(() => undefined)
-    const options = { sizeHint: total + total / 8 }
-    const bytes = await target.put(job.name, encrypt(gzip, job.header), options)
-    await feeding
-    return { bytes, facts, bodiesGone: content.bodiesGone }
+    try {
+      const options = { sizeHint: total + total / 8 }
+      const bytes = await target.put(job.name, encrypt(compressed, job.header), options)
+      await feeding
+      return { bytes, facts, bodiesGone: content.bodiesGone }
+    } finally {
+      // A target that refuses may not have read a byte.
+      compressed.destroy()
+      await feeding.catch(() => undefined)
+    }
   } finally {
     snapshot.close()
     target.close()

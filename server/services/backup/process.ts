@@ -15,7 +15,9 @@ import { tryBackup } from './try.ts'
 const NICE = 10
 const TELL_EVERY_BYTES = 4 * 1024 * 1024
 
-const tell = (report: Report): boolean | undefined => process.send?.(report)
+const tell = (report: Report): void => {
+  if (process.connected) process.send?.(report)
+}
 
 async function run(job: Job): Promise<Report> {
   let told = -Infinity

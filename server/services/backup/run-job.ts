@@ -65,8 +65,8 @@ async function run(job: Job, { progress, signal }: JobOptions): Promise<Answer> 
   const child = fork(processFile(), [], {
     serialization: 'advanced',
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    // Not those of the parent: a debugger's port, a test runner's loader.
-    execArgv: ['--disable-warning=NodeVersionSupportWarning'],
+    // Not those of the parent, such as a debugger's port; and the log is no place for advice about versions of Node.
+    execArgv: ['--no-warnings'],
   })
   const kill = (): void => void child.kill('SIGKILL')
   signal?.addEventListener('abort', kill)

@@ -5,7 +5,6 @@
 import {
   DeleteObjectCommand,
   GetObjectCommand,
-  HeadObjectCommand,
   ListObjectsV2Command,
   S3Client,
 } from '@aws-sdk/client-s3'
@@ -55,14 +54,11 @@ export function s3Target(settings: S3Settings): BackupTarget {
     }
   }
 
+  /** By a list, not by HEAD: only an answer with a body says what is wrong. */
   async function isThere(name: string): Promise<boolean> {
-    try {
-      await client.send(new HeadObjectCommand({ Bucket, Key: keyOf(name) }))
-      return true
-    } catch (error) {
-      if (statusOf(error) === 404) return false
-      throw error
-    }
+    const Prefix = keyOf(name)
+    const { Contents } = await client.send(new ListObjectsV2Command({ Bucket, Prefix, MaxKeys: 1 }))
+    return Contents?.[0]?.Key === Prefix
   }
 
   return {

@@ -6,7 +6,7 @@ import { mkdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { createGunzip } from 'node:zlib'
+import { createBrotliDecompress } from 'node:zlib'
 import { AppError } from '../../core/errors.ts'
 import { databaseFile } from '../../store/open.ts'
 import { openSnapshot } from '../../store/snapshot.ts'
@@ -44,12 +44,12 @@ export async function tryBackup(
 ): Promise<Tried> {
   const { header, content } = await decrypt(source, recoveryKey)
   mkdirSync(join(folder, 'spool'), { recursive: true, mode: 0o700 })
-  const gunzip = createGunzip()
-  const feeding = pipeline(Readable.from(content), gunzip)
+  const plain = createBrotliDecompress()
+  const feeding = pipeline(Readable.from(content), plain)
   // Its failure arrives through the stream, too; this one only must not go unhandled.
   feeding.catch(() => undefined)
   try {
-    await unpack(gunzip, {
+    await unpack(plain, {
       folder,
       durable,
       wrote: (done) => progress?.({ phase: 'unpack', done, total: undefined }),
@@ -57,7 +57,9 @@ export async function tryBackup(
     await feeding
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-    throw code.startsWith('Z_') ? damaged('it cannot be decompressed', error) : error
+    throw /^(?:Z_|ERR_(?:_|BROTLI))/.test(code)
+      ? damaged('it cannot be decompressed', error)
+      : error
   }
   progress?.({ phase: 'check', done: 0, total: undefined })
   return { header, ...inspect(folder) }

@@ -2,6 +2,9 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 
+/** Those of this process: in a container every process that ever ran here may have had our id. */
+const own = new Set<string>()
+
 /** Runs `work` with a new folder inside `parent`, and removes it afterwards. */
 export async function inWorkFolder<T>(
   parent: string,
@@ -9,10 +12,12 @@ export async function inWorkFolder<T>(
 ): Promise<T> {
   mkdirSync(parent, { recursive: true, mode: 0o700 })
   const folder = mkdtempSync(join(parent, `backup-work-${process.pid}-`))
+  own.add(folder)
   try {
     return await work(folder)
   } finally {
     rmSync(folder, { recursive: true, force: true })
+    own.delete(folder)
   }
 }
 
@@ -20,9 +25,10 @@ export async function inWorkFolder<T>(
 export function sweepWorkFolders(parent: string): void {
   mkdirSync(parent, { recursive: true, mode: 0o700 })
   for (const name of readdirSync(parent)) {
-    const pid = /^backup-work-(\d+)-/.exec(name)?.[1]
-    if (pid === undefined || isAlive(Number(pid))) continue
-    rmSync(join(parent, name), { recursive: true, force: true })
+    const pid = Number(/^backup-work-(\d+)-/.exec(name)?.[1] ?? NaN)
+    const folder = join(parent, name)
+    if (Number.isNaN(pid) || own.has(folder)) continue
+    if (pid === process.pid || !isAlive(pid)) rmSync(folder, { recursive: true, force: true })
   }
 }
 

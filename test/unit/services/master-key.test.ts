@@ -37,7 +37,7 @@ function sealedByFirst(plain: string): string {
 }
 
 describe('the file', () => {
-  test.each([
+  test.each<[string, number[] | undefined, string]>([
     [`${HEX}\n`, [1], 'of version 0.1'],
     [`1:${HEX}\n`, [1], 'one version'],
     [`1:${HEX}\n2:${OTHER}\n`, [1, 2], 'two'],
