@@ -5,20 +5,22 @@
  */
 import type { Actor } from '../core/audit.ts'
 import { AppError } from '../core/errors.ts'
-import { asId, encodeId } from '../core/ids.ts'
-import type { TenantId, UserId } from '../core/ids.ts'
+import { encodeId } from '../core/ids.ts'
+import type { UserId } from '../core/ids.ts'
 import type { Clock, Log } from '../core/ports.ts'
-import { acceptInvitation, invitationByHash } from '../store/invitations.ts'
-import { insertMembership } from '../store/memberships.ts'
+import { invitationByHash } from '../store/invitations.ts'
 import type { Store } from '../store/open.ts'
 import { endSessions } from '../store/sessions.ts'
 import { endTokens, tokenByHash, useToken } from '../store/user-tokens.ts'
 import type { TokenPurpose, TokenRow } from '../store/user-tokens.ts'
-import { changeUser, findUser, insertUser, userId } from '../store/users.ts'
+import { changeUser, findUser, userId } from '../store/users.ts'
 import type { UserChange } from '../store/users.ts'
 import type { Change } from '../store/writer.ts'
+import { makeAcceptance } from './accept-invitation.ts'
+import type { Acceptance, HashPassword } from './accept-invitation.ts'
 import type { Whence } from './auth/caller.ts'
 import type { Throttle } from './auth/throttle.ts'
+import { linkActor, makeLinkFinder } from './link-finder.ts'
 import type { LinkPurpose, Links } from './links.ts'
 import { addressKey, emailKey, personName } from './person.ts'
 import type { SystemMail } from './system-mail.ts'
@@ -40,7 +42,7 @@ export interface LinkFacts {
   readonly mayChangeEmail: boolean
 }
 
-export interface AccountLinks {
+export interface AccountLinks extends Acceptance {
   /** LINK_INVALID, RATE_LIMITED. */
   look(token: string, whence: Whence): Promise<LinkFacts>
   /** LINK_INVALID, PASSWORD_WEAK, BODY_INVALID, RATE_LIMITED, NAME_TAKEN. All earlier sessions end. */
@@ -63,18 +65,6 @@ export interface AccountLinks {
   sendRelease(actor: Actor, user: UserId, request: RequestFacts): Promise<'mailed' | 'unavailable'>
   /** LINK_INVALID, RATE_LIMITED. */
   finishRelease(token: string, whence: Whence): Promise<{ email: string }>
-  /** For somebody new. SESSION_REQUIRED for an address that has an account; else as `setUp`. */
-  acceptNew(
-    wish: { token: string; name?: string | undefined; password?: string | undefined },
-    whence: Whence,
-  ): Promise<{ email: string; tenant: TenantId }>
-  /** For who is signed in. LINK_INVALID, RATE_LIMITED, STATE_CONFLICT when it is for another address. */
-  acceptAs(
-    actor: Actor,
-    person: { readonly id: UserId; readonly email: string },
-    token: string,
-    whence: Whence,
-  ): Promise<{ email: string; tenant: TenantId }>
 }
 
 export interface PasswordDoor {
@@ -95,43 +85,12 @@ export interface AccountLinksDeps {
   readonly placeholderEmail: string
 }
 
-const linkActor = (user: UserId | undefined, email: string, whence: Whence): Actor => ({
-  kind: 'user',
-  id: user,
-  name: email,
-  means: 'link',
-  ip: whence.ip,
-  country: undefined,
-  requestId: whence.requestId,
-})
-
-const tenantOf = (row: { readonly tenant_id: number }): TenantId => asId('tenant', row.tenant_id)
-
 type UserLink = TokenRow & { readonly hash: string; readonly user: UserId }
 
 export function makeAccountLinks(deps: AccountLinksDeps): AccountLinks {
   const { store, clock, links, mail, passwords, throttle } = deps
 
-  /** Counted as a failure until it is found, as guesses are. */
-  async function find<T>(
-    token: string,
-    whence: Whence,
-    look: (hash: string) => Promise<T | undefined>,
-  ): Promise<T & { readonly hash: string }> {
-    const attempt = {
-      step: 'password',
-      account: undefined,
-      ip: whence.ip,
-      device: undefined,
-    } as const
-    await throttle.check(attempt)
-    const hash = links.hashOf(token)
-    const found = await look(hash)
-    if (found === undefined) throw new AppError('LINK_INVALID')
-    await throttle.succeed(attempt)
-    return { ...found, hash }
-  }
-
+  const find = makeLinkFinder({ links, throttle })
   async function linkOf(token: string, purpose: TokenPurpose, whence: Whence): Promise<UserLink> {
     const row = await find(token, whence, async (hash) => {
       const known = await tokenByHash(store, hash, clock.now())
@@ -139,9 +98,6 @@ export function makeAccountLinks(deps: AccountLinksDeps): AccountLinks {
     })
     return { ...row, user: userId({ id: row.user_id }) }
   }
-
-  const invitationOf = (token: string, whence: Whence) =>
-    find(token, whence, (hash) => invitationByHash(store, hash, clock.now()))
 
   const facts = ({ ip, userAgent }: Whence): RequestFacts => ({
     at: clock.now(),
@@ -151,10 +107,7 @@ export function makeAccountLinks(deps: AccountLinksDeps): AccountLinks {
   const notify = (to: string, kind: NoticeKind, whence: Whence): Promise<unknown> =>
     mail.send({ to, ...noticeText(kind, facts(whence)) })
 
-  async function checkedHash(
-    text: string,
-    about: { email: string; name: string },
-  ): Promise<string> {
+  const hashPassword: HashPassword = async (text, about) => {
     passwords.check(text, about)
     return passwords.hash(text)
   }
@@ -249,7 +202,7 @@ export function makeAccountLinks(deps: AccountLinksDeps): AccountLinks {
       const change = {
         name,
         email,
-        password_hash: await checkedHash(wish.password, { email, name }),
+        password_hash: await hashPassword(wish.password, { email, name }),
         confirmed_at: clock.now(),
       }
       await use(link, whence, { action: 'user.set-up', change })
@@ -276,7 +229,7 @@ export function makeAccountLinks(deps: AccountLinksDeps): AccountLinks {
     async finishReset({ token, password }, whence) {
       const link = await linkOf(token, 'reset', whence)
       const change = {
-        password_hash: await checkedHash(password, link),
+        password_hash: await hashPassword(password, link),
         confirmed_at: link.confirmed_at ?? clock.now(),
       }
       await use(link, whence, { action: 'user.password-reset', change })
@@ -336,66 +289,6 @@ export function makeAccountLinks(deps: AccountLinksDeps): AccountLinks {
       return { email: link.email }
     },
 
-    async acceptNew({ token, name: typed, password }, whence) {
-      const row = await invitationOf(token, whence)
-      if ((await findUser(store, { email: row.email })) !== undefined)
-        throw new AppError('SESSION_REQUIRED', {
-          public: 'This address has an account: sign in, then accept.',
-        })
-      if (password === undefined || typed === undefined)
-        throw new AppError('BODY_INVALID', {
-          public: 'A new account needs a name and a password.',
-          fields: [
-            {
-              path: typed === undefined ? 'name' : 'password',
-              message: 'is needed for an account',
-            },
-          ],
-        })
-      const { email } = row
-      const name = personName(typed)
-      const passwordHash = await checkedHash(password, { email, name })
-      const now = clock.now()
-      const tenant = tenantOf(row)
-      // A link that was handed over proves nothing about the address.
-      const confirmedAt = row.mailed_at === null ? undefined : now
-      await store.writer.write(
-        [
-          insertUser(store, { email, name, passwordHash, confirmedAt }, now),
-          acceptInvitation(store, tenant, row.hash, now),
-          insertMembership(store, { tenant, user: { email }, role: row.role }, now),
-        ],
-        {
-          actor: linkActor(undefined, email, whence),
-          tenant,
-          action: 'invitation.accepted',
-          target: { kind: 'user', id: undefined, name: email },
-          after: { role: row.role, invitedBy: row.invited_by },
-        },
-      )
-      return { email, tenant }
-    },
-
-    async acceptAs(actor, { id, email }, token, whence) {
-      const row = await invitationOf(token, whence)
-      if (row.email !== email)
-        throw new AppError('STATE_CONFLICT', { public: 'This invitation is for another address.' })
-      const tenant = tenantOf(row)
-      const now = clock.now()
-      await store.writer.write(
-        [
-          acceptInvitation(store, tenant, row.hash, now),
-          insertMembership(store, { tenant, user: id, role: row.role }, now),
-        ],
-        {
-          actor,
-          tenant,
-          action: 'invitation.accepted',
-          target: { kind: 'user', id: encodeId('user', id), name: email },
-          after: { role: row.role, invitedBy: row.invited_by },
-        },
-      )
-      return { email, tenant }
-    },
+    ...makeAcceptance({ store, clock, find, hashPassword }),
   }
 }

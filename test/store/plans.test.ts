@@ -13,13 +13,19 @@ import { makeLaneOps } from '../../server/store/hot/lane.ts'
 import { makeLease } from '../../server/store/hot/lease.ts'
 import { makeSettle } from '../../server/store/hot/settle.ts'
 import { keyById, listKeys } from '../../server/store/keys.ts'
+import { invitationByHash, pendingInvitations } from '../../server/store/invitations.ts'
 import { domainsWithoutLane, lanesWithWork, unroutedOf } from '../../server/store/lanes.ts'
+import { membershipsOf, membersOf } from '../../server/store/memberships.ts'
 import type { Store } from '../../server/store/open.ts'
 import { listEvents } from '../../server/store/read/events.ts'
 import { getDelivery, getMessage } from '../../server/store/read/message.ts'
 import { listMessages } from '../../server/store/read/messages.ts'
 import { queueByLane, queueTotals } from '../../server/store/read/queue.ts'
 import { finishedSpools, forgetSpools, retentionSteps } from '../../server/store/retention.ts'
+import { rolesOf } from '../../server/store/roles.ts'
+import { listTenants } from '../../server/store/tenants.ts'
+import { tokenByHash } from '../../server/store/user-tokens.ts'
+import { accessMadeBy, findUser, hasSecondFactor, listUsers } from '../../server/store/users.ts'
 import { aMessage } from '../support/builders.ts'
 import { openTestStore } from '../support/store.ts'
 import type { TestStore } from '../support/store.ts'
@@ -99,6 +105,19 @@ describe('no statement reads a large table from end to end', () => {
       await credentialById(store, tenant, asId('credential', 1))
       const use = { tenant, kind: 'key', id: 1, at: 0, ip: '::1', country: 'DE' } as const
       await writeUses(store, [use], [{ ...use, isLater: true }])
+    },
+    people: async (store) => {
+      await findUser(store, { email: 'a@x.test' })
+      await listUsers(store, { after: 10, limit: 50 })
+      await hasSecondFactor(store, asId('user', 1))
+      await membershipsOf(store, asId('user', 1))
+      await membersOf(store, tenant)
+      await tokenByHash(store, 'h', 0)
+      await invitationByHash(store, 'h', 0)
+      await pendingInvitations(store, tenant, 0)
+      await rolesOf(store, tenant)
+      await listTenants(store)
+      await accessMadeBy(store, 'a@x.test')
     },
     retention: async (store, { accept }) => {
       await accept(aMessage({ tags: ['x'], sandbox: true }))
