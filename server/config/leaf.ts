@@ -4,6 +4,7 @@
  * A "notation" is a string with a syntax of its own; it is checked by `validate.ts` and decoded to its value.
  */
 import Type, { type TEnumValue, type TProperties, type TSchema } from 'typebox'
+import { parseAddress } from '../core/address.ts'
 import {
   parseEhlo,
   parseEndpoint,
@@ -20,6 +21,11 @@ interface Notation {
   readonly parse: (text: string) => unknown
   /** Completes the sentence "must be …". */
   readonly says: string
+}
+
+function parseMailAddress(text: string): string | undefined {
+  const parsed = parseAddress(text)
+  return parsed.ok ? parsed.address : undefined
 }
 
 /** Notation → parser (undefined: not valid) and the words for it. */
@@ -51,6 +57,7 @@ export const NOTATIONS = {
   },
   hostname: { parse: parseHostname, says: 'a host name such as "mail.example.com"' },
   ehlo: { parse: parseEhlo, says: 'a host name, or an address literal such as "[192.0.2.1]"' },
+  'mail address': { parse: parseMailAddress, says: 'an address such as "posthorn@example.com"' },
   origin: {
     parse: parseOrigin,
     says: 'an http or https address without a path, such as "https://mail.example.com"',
@@ -120,6 +127,8 @@ export const network = (description: string) => notation('network', parseNetwork
 export const hostname = (description: string) =>
   notation('hostname', parseHostname, description, {})
 export const ehlo = (description: string) => notation('ehlo', parseEhlo, description, {})
+export const mailAddress = (description: string) =>
+  notation('mail address', parseMailAddress, description, {})
 export const origin = (description: string) => notation('origin', parseOrigin, description, {})
 export const corsOrigin = (description: string) =>
   notation('cors origin', parseOrigin, description, {})

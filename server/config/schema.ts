@@ -26,6 +26,7 @@ import {
 } from './leaf.ts'
 import { backup } from './schema-backup.ts'
 import { http } from './schema-http.ts'
+import { mail } from './schema-mail.ts'
 import { security } from './schema-security.ts'
 
 const listener = section('One submission listener.', {
@@ -289,6 +290,7 @@ export const ConfigSchema = section('Boot settings of Posthorn.', {
   store,
   backup,
   security,
+  mail,
   log,
   limits,
 })
