@@ -17,12 +17,14 @@ import { makeDomains } from '../services/domains.ts'
 import { makeEgress } from '../services/egress.ts'
 import { makeExplain } from '../services/explain.ts'
 import { makeExplainMessage } from '../services/explain-message.ts'
-import { prepareInstallation } from '../services/first-start.ts'
+import { placeholderOwner, prepareInstallation } from '../services/first-start.ts'
+import { openPeople } from '../services/open-people.ts'
 import { makeQueue } from '../services/queue.ts'
 import { makeRouting } from '../services/routing.ts'
 import { makeSecrets } from '../services/secrets.ts'
-import { makeTenants } from '../services/tenants.ts'
+import { NO_SYSTEM_MAIL } from '../services/system-mail.ts'
 import { openStore } from '../store/open.ts'
+import { baseUrl } from './reach.ts'
 import type { CliServices } from './services.ts'
 
 /**
@@ -50,7 +52,7 @@ export async function openCliServices(
   try {
     const hashKey = masterKey.derive('secret-hash')
     const seal = makeSeal(masterKey, random)
-    const ownerEmail = `owner@${config.hostname}`
+    const ownerEmail = placeholderOwner(config.hostname)
     const { setupToken } = await prepareInstallation({
       store,
       clock,
@@ -71,7 +73,16 @@ export async function openCliServices(
     const settings = backupSettings(config)
     const backups = makeBackups({ store, masterKey, clock, random, log, program, settings })
     return {
-      tenants: makeTenants({ store, catalog, clock, random, hashKey }),
+      ...openPeople({
+        store,
+        catalog,
+        clock,
+        random,
+        hashKey,
+        publicUrl: baseUrl(config),
+        mail: NO_SYSTEM_MAIL,
+        requireSecondFactor: config.security.requireSecondFactor,
+      }),
       access: makeAccess({ store, catalog, clock, random, hashKey }),
       audit: makeAudit({ store, key: masterKey.derive('audit') }),
       domains: makeDomains({ store, catalog, clock, seal }),

@@ -13,12 +13,20 @@ import type { Domains } from '../services/domains.ts'
 import type { Egress } from '../services/egress.ts'
 import type { Explain } from '../services/explain.ts'
 import type { ExplainMessage } from '../services/explain-message.ts'
+import type { Invitations } from '../services/invitations.ts'
+import type { Members } from '../services/members.ts'
+import type { People } from '../services/people.ts'
 import type { Queue } from '../services/queue.ts'
+import type { Roles } from '../services/roles.ts'
 import type { Secrets } from '../services/secrets.ts'
 import type { Tenants } from '../services/tenants.ts'
 
 export interface CliServices {
   readonly tenants: Tenants
+  readonly people: People
+  readonly invitations: Invitations
+  readonly members: Members
+  readonly roles: Roles
   readonly access: Access
   readonly audit: Audit
   readonly domains: Domains
