@@ -43,7 +43,7 @@ export function makePeopleOf(world: {
   readonly store: Store
   readonly tenant: TenantId
 }): PeopleOf {
-  const { app, control, store, clock } = world
+  const { app, control, store } = world
   return async ({ email = `person-${++count}@people.example`, role, platformRole, ...wish }) => {
     const tenant = wish.tenant ?? world.tenant
     const { user } = await control.people.add(SYSTEM_ACTOR, {

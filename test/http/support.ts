@@ -4,11 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { FastifyInstance, LightMyRequestResponse } from 'fastify'
 import { SYSTEM_ACTOR } from '../../server/core/audit.ts'
+import { asId } from '../../server/core/ids.ts'
 import type { TenantId } from '../../server/core/ids.ts'
 import { ALL_PERMISSIONS } from '../../server/core/permission.ts'
 import type { Permission } from '../../server/core/permission.ts'
 import { buildHttp } from '../../server/http/app.ts'
 import type { HttpDeps } from '../../server/http/deps.ts'
+import type { Clock } from '../../server/core/ports.ts'
 import { realClock, realRandom } from '../../server/ports.ts'
 import { OPERATOR_GRANT } from '../../server/services/access-terms.ts'
 import { makeAccess } from '../../server/services/access.ts'
@@ -18,6 +20,7 @@ import { makeBudget } from '../../server/services/budget.ts'
 import { openCatalog } from '../../server/services/catalog.ts'
 import type { Catalog } from '../../server/services/catalog.ts'
 import { watchDisk } from '../../server/services/disk.ts'
+import { placeholderOwner, prepareInstallation } from '../../server/services/first-start.ts'
 import { makeExplain } from '../../server/services/explain.ts'
 import { makeMessages } from '../../server/services/messages.ts'
 import { makeRouting } from '../../server/services/routing.ts'
@@ -38,6 +41,7 @@ import type { Store } from '../../server/store/open.ts'
 import { makeReader } from '../../server/store/read/reader.ts'
 import { recordingLog } from '../support/log.ts'
 import type { RecordingLog } from '../support/log.ts'
+import { readMime, textOf } from '../support/mime-tree.ts'
 
 export interface World {
   readonly app: FastifyInstance
@@ -50,6 +54,10 @@ export interface World {
   readonly tenant: TenantId
   /** Every scope, live. */
   readonly key: string
+  /** Of the first owner's link; with `firstStart` only. */
+  readonly setupToken: string | undefined
+  /** What was accepted for sending in the first tenant, in order. */
+  mails(): Promise<readonly Mail[]>
   newTenant(name: string): Promise<TenantId>
   newKey(
     tenant: TenantId,
@@ -65,8 +73,17 @@ export interface World {
   close(): Promise<void>
 }
 
+export interface Mail {
+  readonly to: string
+  readonly subject: string
+  readonly text: string
+  readonly raw: string
+}
+
 /** Where people are, as their browsers tell. */
 export const ORIGIN = 'http://localhost:8080'
+
+const HOSTNAME = 'mail.test'
 
 export const GENEROUS: HttpDeps['limits'] = {
   bodyLimit: 1024 * 1024,
@@ -79,13 +96,24 @@ export const GENEROUS: HttpDeps['limits'] = {
   recipientsPerMessage: 20,
 }
 
-/** `live.example` is a verified domain of the tenant; mail from any other goes to the sandbox. */
+export interface WorldOptions {
+  /** For tests in which time passes. */
+  readonly clock?: Clock
+  /** As the program finds an empty folder: the tenant is `default`, its owner has a setup link. */
+  readonly firstStart?: boolean
+}
+
+/**
+ * `live.example` is a verified domain of the tenant; mail from any other goes to the sandbox. `settings` are those of
+ * the configuration file.
+ */
 export async function openWorld(
   changes: Partial<HttpDeps> = {},
   settings: Record<string, unknown> = {},
+  options: WorldOptions = {},
 ): Promise<World> {
   const dataDir = mkdtempSync(join(tmpdir(), 'posthorn-http-'))
-  const clock = realClock
+  const { clock = realClock } = options
   const random = realRandom
   const log = recordingLog()
   const masterKey = loadMasterKey(dataDir, random)
@@ -100,7 +128,21 @@ export async function openWorld(
   const hashKey = masterKey.derive('secret-hash')
   const catalog = await openCatalog(store, clock, log)
   const access = makeAccess({ store, catalog, clock, random, hashKey })
-  const tenant = await makeTenants({ store, catalog, clock }).add(SYSTEM_ACTOR, 'acme')
+  const { setupToken } =
+    options.firstStart === true
+      ? await prepareInstallation({
+          store,
+          clock,
+          random,
+          hashKey,
+          ehlo: HOSTNAME,
+          ownerEmail: placeholderOwner(HOSTNAME),
+        })
+      : {}
+  await catalog.refresh()
+  const [first] = catalog.current.tenants.values()
+  const tenant =
+    first?.id ?? (await makeTenants({ store, catalog, clock }).add(SYSTEM_ACTOR, 'acme'))
   await insertDomain(
     store,
     { tenant, name: 'live.example', verifiedAt: clock.now(), dkim: [] },
@@ -113,7 +155,13 @@ export async function openWorld(
     mode: 'live',
     grant: OPERATOR_GRANT,
   })
-  const places = await openPlaces({ clock, log })
+  const config = loadConfig({
+    file: { name: 'test.json', text: JSON.stringify({ dataDir, ...settings }) },
+    env: {},
+    flags: {},
+    hostname: HOSTNAME,
+  })
+  const places = await openPlaces({ ...config.security.geoip, clock, log })
   const ports = { clock, random, log, dial: () => Promise.reject(new Error('no test dials')) }
   const { uses, securityLog } = composeUses({ ports, store, places })
   const bodies = openBodies(store, { dataDir, cacheBytes: 1 << 20 })
@@ -134,7 +182,7 @@ export async function openWorld(
     clock,
     random,
     settings: {
-      hostname: 'mail.test',
+      hostname: HOSTNAME,
       maxMessageBytes: 512 * 1024,
       maxRecipients: 1000,
       spoolOverBytes: 256 * 1024,
@@ -145,12 +193,6 @@ export async function openWorld(
     isClosing: () => false,
   })
   const messages = makeMessages({ store, bodies, clock, wakeLane: () => undefined })
-  const config = loadConfig({
-    file: { name: 'test.json', text: JSON.stringify({ dataDir, ...settings }) },
-    env: {},
-    flags: {},
-    hostname: 'mail.test',
-  })
   const control = composeControl({
     config,
     ports,
@@ -198,6 +240,23 @@ export async function openWorld(
     access,
     tenant,
     key,
+    setupToken,
+    async mails() {
+      const rows = await store.across.read
+        .selectFrom('messages')
+        .innerJoin('deliveries', 'deliveries.message_id', 'messages.id')
+        .select(['messages.id', 'messages.subject', 'deliveries.recipient'])
+        .where('messages.tenant_id', '=', tenant)
+        .orderBy('messages.id')
+        .execute()
+      return Promise.all(
+        rows.map(async ({ id, subject, recipient }) => {
+          const raw = await messages.content(tenant, asId('message', id))
+          if (raw === undefined) throw new Error('The mail is not kept.')
+          return { to: recipient, subject, text: textOf(readMime(raw)), raw: raw.toString('utf8') }
+        }),
+      )
+    },
     newTenant: (name) => control.tenants.add(SYSTEM_ACTOR, name),
     control,
     people: makePeopleOf({ app, control, store, tenant }),
