@@ -39,8 +39,11 @@ export async function securityHeaders(): Promise<SecurityHeaders> {
     xFrameOptions: { action: 'deny' },
     // Depends on the request, see below.
     strictTransportSecurity: false,
-    // For browsers that are gone.
+    // For browsers that are gone, or nothing that ours would do otherwise.
+    originAgentCluster: false,
+    xDnsPrefetchControl: false,
     xDownloadOptions: false,
+    xPermittedCrossDomainPolicies: false,
     xXssProtection: false,
   })
   scratch.get('/', (_request, reply) => reply.send(''))

@@ -1,11 +1,13 @@
 /** Security headers of every answer, and of pages, which may relax their policy and nothing else. */
 import { createHash } from 'node:crypto'
-import { describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { homePage } from '../../server/http/docs/home.ts'
 import { STYLE } from '../../server/http/docs/style.ts'
 import { pagePolicy } from '../../server/http/hardening.ts'
 import { bareApp, outcomeOf } from './bare.ts'
 import type { BareApp, BareOptions } from './bare.ts'
+import { aMessage, openWorld } from './support.ts'
+import type { World } from './support.ts'
 
 const STRICT = {
   'content-security-policy':
@@ -60,6 +62,50 @@ describe('every answer has them', () => {
     const answer = await app.inject('/v1/ok')
     expect(answer.statusCode).toBe(500)
     expect(answer.headers).toMatchObject(STRICT)
+  })
+})
+
+describe('the whole program', () => {
+  let world: World
+  beforeAll(async () => {
+    world = await openWorld()
+  })
+  afterAll(() => world.close())
+
+  test('has them on every route it documents, before it knows who asks', async () => {
+    const { paths } = (await world.app.inject('/openapi.json')).json<{
+      paths: Record<string, Record<string, unknown>>
+    }>()
+    const routes = Object.entries(paths).flatMap(([path, item]) =>
+      Object.keys(item).map((method) => [method.toUpperCase(), path.replace(/\{\w+\}/g, 'x')]),
+    )
+    expect(routes.length).toBeGreaterThan(50)
+    for (const [method = '', url = ''] of routes) {
+      const { headers } = await world.app.inject({ method: method as 'GET', url })
+      // The description of the API is the same for everybody and may be kept.
+      const cache = { 'cache-control': url === '/openapi.json' ? 'no-cache' : 'no-store' }
+      expect([method, url, headers]).toMatchObject([method, url, { ...STRICT, ...cache }])
+    }
+  })
+
+  test.each(['/', '/docs'])('%s relaxes its styles only', async (url) => {
+    const { headers } = await world.app.inject(url)
+    const { 'content-security-policy': policy, ...rest } = headers
+    expect(policy).toMatch(/^default-src 'none';style-src 'sha256-[^' ]+';base-uri 'none';/)
+    expect(rest).toMatchObject({
+      'x-content-type-options': 'nosniff',
+      'x-frame-options': 'DENY',
+      'cross-origin-opener-policy': 'same-origin',
+      'cache-control': 'no-cache',
+    })
+  })
+
+  test('keeps a download in a sandbox', async () => {
+    const sent = await world.post('/v1/messages', aMessage())
+    const { id } = sent.json<{ id: string }>()
+    const { headers } = await world.get(`/v1/messages/${id}/content`)
+    expect(headers['content-security-policy']).toBe("default-src 'none'; sandbox")
+    expect(headers['content-disposition']).toMatch(/^attachment/)
   })
 })
 
