@@ -32,6 +32,7 @@ import { makeEgress } from './services/egress.ts'
 import { placeholderOwner } from './services/first-start.ts'
 import { openPeople } from './services/open-people.ts'
 import { makeQueue } from './services/queue.ts'
+import { makeQuotas } from './services/quotas.ts'
 import { makeSecrets } from './services/secrets.ts'
 import { makeSecurityLog } from './services/security-log.ts'
 import type { SecurityLog } from './services/security-log.ts'
@@ -217,6 +218,7 @@ export function composeControl(parts: ControlParts) {
     domains: makeDomains({ store, catalog, clock, seal }),
     egress: makeEgress({ store, catalog, clock, seal }),
     queue: makeQueue({ store, clock }),
+    quotas: makeQuotas({ store, catalog, clock }),
     backups,
     secrets: makeSecrets({
       store,

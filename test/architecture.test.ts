@@ -74,6 +74,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   '@fastify/swagger': ['server/http'],
   '@fastify/type-provider-typebox': ['server/http'],
   // services/auth
+  '@casl/ability': ['server/services'],
   '@node-rs/argon2': ['server/services'],
   '@simplewebauthn/server': ['server/services'],
   otplib: ['server/services'],

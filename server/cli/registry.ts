@@ -30,6 +30,7 @@ import { poolAdd, poolList, poolSet } from './pool.ts'
 import { queueList, queueRebuild, queueResume, queueRetry, queueSuspend } from './queue.ts'
 import { restore } from './restore.ts'
 import { roleAdd, roleList, roleRemove } from './role.ts'
+import { quotaList, quotaRemove, quotaSet } from './quota.ts'
 import { routeAdd, routeList, routeRemove } from './route.ts'
 import { secretsForget, secretsRotate, secretsStatus } from './secrets.ts'
 import { sourceAdd, sourceDisable, sourceEnable, sourceList } from './source.ts'
@@ -97,6 +98,9 @@ export const COMMANDS: readonly Command[] = [
   queueResume,
   queueRetry,
   queueRebuild,
+  quotaSet,
+  quotaList,
+  quotaRemove,
   sourceAdd,
   sourceList,
   sourceEnable,

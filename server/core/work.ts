@@ -3,6 +3,7 @@ import type { DeliveryState, MoveReason } from './delivery.ts'
 import type { EventType } from './event.ts'
 import type { CredentialId, DeliveryId, KeyId, LaneId, MessageId, TenantId } from './ids.ts'
 import type { Outcome, Verdict } from './outcome.ts'
+import type { QuotaCharge, QuotaFull } from './quota.ts'
 
 export type Stream = 'transactional' | 'bulk'
 /** Lower goes first inside a lane. */
@@ -40,6 +41,8 @@ export interface NewMessage {
   /** Complete RFC 5322 bytes, CRLF lines; or the name of an fsynced spool file that holds them. */
   readonly body: Buffer | { readonly spool: string; readonly size: number }
   readonly recipients: readonly NewRecipient[]
+  /** What it is counted against; undefined: nothing. All messages of a request are of one tenant. */
+  readonly quotas?: readonly QuotaCharge[] | undefined
 }
 
 export interface AcceptRequest {
@@ -53,6 +56,8 @@ export interface AcceptedDelivery {
   readonly to: string
   readonly state: DeliveryState
   readonly lane: LaneId | undefined
+  /** When it may go, epoch ms, if it has to wait for a quota. */
+  readonly waitsUntil?: number | undefined
 }
 export interface AcceptedMessage {
   readonly id: MessageId
@@ -61,6 +66,7 @@ export interface AcceptedMessage {
 export type AcceptResult =
   | { readonly kind: 'accepted' | 'replayed'; readonly messages: readonly AcceptedMessage[] }
   | { readonly kind: 'key-reused' }
+  | { readonly kind: 'over-quota'; readonly full: QuotaFull }
 
 /** One delivery in a worker's hands. */
 export interface LeasedDelivery {

@@ -14,6 +14,7 @@ import { keyRoutes } from './routes/keys.ts'
 import { limitRoutes } from './routes/limits.ts'
 import { memberRoutes } from './routes/members.ts'
 import { queueRoutes } from './routes/queue.ts'
+import { quotaRoutes } from './routes/quotas.ts'
 import { roleRoutes } from './routes/roles.ts'
 import { securityRoutes } from './routes/security.ts'
 import { sessionRoutes } from './routes/session.ts'
@@ -37,6 +38,7 @@ export function controlRoutes(
   domainRoutes(app, control)
   keyRoutes(app, control)
   credentialRoutes(app, control)
+  quotaRoutes(app, control)
   userRoutes(app, control)
   auditRoutes(app, control)
   securityRoutes(app, control)

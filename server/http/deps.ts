@@ -13,6 +13,7 @@ import type { Invitations } from '../services/invitations.ts'
 import type { Members } from '../services/members.ts'
 import type { People } from '../services/people.ts'
 import type { Queue } from '../services/queue.ts'
+import type { Quotas } from '../services/quotas.ts'
 import type { Roles } from '../services/roles.ts'
 import type { Secrets } from '../services/secrets.ts'
 import type { SecurityLog } from '../services/security-log.ts'
@@ -65,6 +66,7 @@ export interface ControlDeps extends FactorDeps, EgressDeps {
   readonly securityLog: SecurityLog
   readonly domains: Domains
   readonly queue: Queue
+  readonly quotas: Quotas
   readonly backups: Backups
   readonly secrets: Secrets
 }

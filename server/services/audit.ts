@@ -55,7 +55,7 @@ const valueOf = (json: string | null): AuditValue | undefined =>
   json === null ? undefined : (JSON.parse(json) as AuditValue)
 
 const KINDS = ['user', 'key', 'operator', 'system'] as const
-const MEANS = ['session', 'api-key', 'cli', 'program'] as const
+const MEANS = ['session', 'api-key', 'link', 'cli', 'program'] as const
 
 function recordOf(row: AuditRow): AuditRecord {
   return {

@@ -8,6 +8,11 @@ import type { Store } from '../store/open.ts'
 import { finishedSpools, forgetSpools, retentionSteps } from '../store/retention.ts'
 import type { RetentionStep } from '../store/retention.ts'
 
+/** Longer than the longest window of a quota. */
+const QUOTA_USES_MS = 62 * 86_400_000
+/** What strange sign-ins are told by looks back no further. */
+const VISITS_MS = 90 * 86_400_000
+
 export interface RetentionSettings {
   readonly bodiesMs: number
   readonly deliveriesMs: number
@@ -75,6 +80,8 @@ export function makeRetention(deps: {
       deliveries: now - settings.deliveriesMs,
       events: now - settings.eventsMs,
       idempotency: now - settings.idempotencyMs,
+      quotaUses: now - QUOTA_USES_MS,
+      visits: now - VISITS_MS,
     }
     let total = await forgetSpooled(cutoffs.bodies)
     for (const step of retentionSteps(store, cutoffs)) total += await repeat(step)

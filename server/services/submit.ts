@@ -23,6 +23,7 @@ import type { Content } from './build-message.ts'
 import type { Catalog } from './catalog.ts'
 import type { DiskGuard } from './disk.ts'
 import type { Routing } from './routing.ts'
+import { overQuota, quotasFor } from './quotas.ts'
 import { verifiedDomain } from './sender.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import type {
@@ -160,6 +161,13 @@ export function makeSubmit(deps: SubmitDeps): Submit {
       expiresAt: (sendAt ?? now) + settings.maxAgeMs[stream],
       sandbox,
       // Of the message itself; a recipient's own address concerns only its delivery.
+      quotas: sandbox
+        ? undefined
+        : quotasFor(deps.catalog.current, {
+            tenant: principal.tenant,
+            credential: principal.credential,
+            domain: sender.id,
+          }),
       smtpUtf8: input.smtpUtf8 && !(isAsciiText(input.mailFrom) && hasAsciiHeader(content.raw)),
       body: content.raw,
       recipients: recipients.map((to): NewRecipient => ({
@@ -196,6 +204,11 @@ export function makeSubmit(deps: SubmitDeps): Submit {
         await Promise.all(spooled.map((name) => deps.bodies.unspool(name)))
     }
     if (result.kind === 'key-reused') throw new AppError('IDEMPOTENCY_KEY_REUSED')
+    const [first] = prepared
+    if (result.kind === 'over-quota') {
+      if (first === undefined) throw new AppError('QUOTA_EXCEEDED')
+      throw overQuota(deps.catalog.current, result.full, first.tenant, clock.now())
+    }
     if (result.kind === 'accepted') wakeUp(prepared, result)
     return { replayed: result.kind === 'replayed', messages: result.messages }
   }

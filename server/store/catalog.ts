@@ -10,6 +10,8 @@ import type { DomainId, LaneId, PoolId, RouteId, SourceId, TenantId } from '../c
 import type { Destination, Source } from '../core/lane.ts'
 import { loadCredentials, loadKeys } from './access-records.ts'
 import type { CredentialRecord, KeyRecord } from './access-records.ts'
+import { loadQuotas } from './quotas.ts'
+import type { QuotaRecord } from './quotas.ts'
 import type { Schema } from './schema.ts'
 import type { Store } from './open.ts'
 import type { Change } from './writer.ts'
@@ -78,6 +80,8 @@ export interface CatalogSnapshot {
   readonly routes: readonly RouteRecord[]
   /** By `scope/key`. */
   readonly limits: ReadonlyMap<string, LimitRecord>
+  /** By `quotaKey`. */
+  readonly quotas: ReadonlyMap<string, QuotaRecord>
 }
 
 export const domainKey = (tenant: TenantId, name: string): string => `${tenant}/${name}`
@@ -141,6 +145,7 @@ export async function loadCatalog(read: Kysely<Schema>): Promise<CatalogSnapshot
       nextHop: orUndefined(row.next_hop),
     })),
     limits: await loadLimits(read),
+    quotas: await loadQuotas(read),
   }
 }
 

@@ -19,7 +19,7 @@ const BINARY = Buffer.concat([
 ])
 
 const messagesOf = (result: AcceptResult) => {
-  if (result.kind === 'key-reused') throw new Error('The key was reused.')
+  if (!('messages' in result)) throw new Error(`Not accepted: ${result.kind}.`)
   return result.messages
 }
 

@@ -11,7 +11,12 @@ const recipient = text('The recipient.', 'ada@example.com')
 const state = oneOf(DELIVERY_STATES, 'Where the delivery is in its life.', 'queued')
 
 const AcceptedDelivery = Type.Object(
-  { id: deliveryId, to: recipient, state },
+  {
+    id: deliveryId,
+    to: recipient,
+    state,
+    expectedAt: maybe(time('When it may go, if it has to wait for a quota.')),
+  },
   { title: 'AcceptedDelivery', description: 'One message to one recipient.' },
 )
 export const Accepted = Type.Object(

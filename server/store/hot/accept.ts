@@ -3,6 +3,8 @@ import type Database from 'better-sqlite3'
 import type { DeliveryState, MoveReason } from '../../core/delivery.ts'
 import { asId } from '../../core/ids.ts'
 import type { LaneId, MessageId } from '../../core/ids.ts'
+import { slotTime } from '../../core/quota.ts'
+import type { QuotaSlot } from '../../core/quota.ts'
 import { STREAM_PRIORITY } from '../../core/work.ts'
 import type {
   AcceptRequest,
@@ -14,6 +16,7 @@ import type {
 } from '../../core/work.ts'
 import type { EventLog } from './events.ts'
 import { makeIdAllocator } from './ids.ts'
+import { makeQuota } from './quota.ts'
 
 export interface AcceptOp {
   begin(now: number): void
@@ -40,6 +43,7 @@ export function makeAccept(db: Database.Database, events: EventLog): AcceptOp {
        next_at, expires_at, attempts, changed_at)
      values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`,
   )
+  const planRequest = makeQuota(db)
   const anySuppression = db.prepare('select 1 from suppressions limit 1')
   const suppression = db.prepare('select 1 from suppressions where address = ? and tenant_id = ?')
   const knownKey = db.prepare<[number, string], { fingerprint: string; messages: string }>(
@@ -80,10 +84,13 @@ export function makeAccept(db: Database.Database, events: EventLog): AcceptOp {
     message: NewMessage,
     messageId: MessageId,
     recipient: NewRecipient,
-    now: number,
+    times: { readonly now: number; readonly waitsUntil: number | undefined },
   ): AcceptedDelivery {
+    const { now, waitsUntil } = times
     const id = asId('delivery', deliveryIds.next())
-    const [state, reason] = firstState(message, recipient, now)
+    const [state, first] = firstState(message, recipient, now)
+    const isWaiting = waitsUntil !== undefined && state === 'queued'
+    const reason = isWaiting ? 'quota' : first
     const lane: LaneId | undefined = state === 'queued' ? recipient.lane : undefined
     insertDelivery.run(
       id,
@@ -95,18 +102,24 @@ export function makeAccept(db: Database.Database, events: EventLog): AcceptOp {
       state,
       reason,
       lane ?? null,
-      message.sendAt ?? now,
-      message.expiresAt,
+      isWaiting ? waitsUntil : (message.sendAt ?? now),
+      // The age that a delivery may reach counts from when it may go.
+      isWaiting ? message.expiresAt + waitsUntil - (message.sendAt ?? now) : message.expiresAt,
       now,
     )
     events.add(id, messageId, message.tenant, 'accepted', null, null)
     if (state === 'suppressed') events.add(id, messageId, message.tenant, 'suppressed', null, null)
     else if (message.sandbox)
       events.add(id, messageId, message.tenant, 'delivered', null, '{"sandbox":true}')
-    return { id, to: recipient.address, state, lane }
+    const kept = { id, to: recipient.address, state, lane }
+    return isWaiting ? { ...kept, waitsUntil } : kept
   }
 
-  function keepMessage(message: NewMessage, now: number): AcceptedMessage {
+  function keepMessage(
+    message: NewMessage,
+    now: number,
+    slots: readonly QuotaSlot[] | undefined,
+  ): AcceptedMessage {
     const id = asId('message', messageIds.next())
     const { body } = message
     const spool = 'spool' in body ? body : undefined
@@ -132,9 +145,13 @@ export function makeAccept(db: Database.Database, events: EventLog): AcceptOp {
     )
     if (spool === undefined) insertBody.run(id, body)
     for (const tag of message.tags) insertTag.run(message.tenant, tag, id)
+    const waits =
+      slots === undefined ? undefined : waitsOf(slots, Math.max(now, message.sendAt ?? now))
     return {
       id,
-      deliveries: message.recipients.map((recipient) => keepDelivery(message, id, recipient, now)),
+      deliveries: message.recipients.map((recipient, i) =>
+        keepDelivery(message, id, recipient, { now, waitsUntil: waits?.[i] }),
+      ),
     }
   }
 
@@ -146,18 +163,31 @@ export function makeAccept(db: Database.Database, events: EventLog): AcceptOp {
     },
     run({ messages, idempotency }, now) {
       const tenant = messages[0]?.tenant
-      if (idempotency === undefined || tenant === undefined)
-        return { kind: 'accepted', messages: messages.map((message) => keepMessage(message, now)) }
-      const known = knownKey.get(tenant, idempotency.key)
+      const known =
+        idempotency === undefined || tenant === undefined
+          ? undefined
+          : knownKey.get(tenant, idempotency.key)
       if (known !== undefined) {
-        if (known.fingerprint !== idempotency.fingerprint) return { kind: 'key-reused' }
+        if (known.fingerprint !== idempotency?.fingerprint) return { kind: 'key-reused' }
         const ids: unknown = JSON.parse(known.messages)
         return { kind: 'replayed', messages: Array.isArray(ids) ? ids.map(Number).map(replay) : [] }
       }
-      const kept = messages.map((message) => keepMessage(message, now))
-      const ids = JSON.stringify(kept.map((message) => message.id))
-      insertKey.run(tenant, idempotency.key, idempotency.fingerprint, ids, now)
+      const plan = planRequest(messages, now)
+      if (!plan.ok) return { kind: 'over-quota', full: plan.full }
+      const kept = messages.map((message, i) => keepMessage(message, now, plan.slots[i]))
+      if (idempotency !== undefined && tenant !== undefined) {
+        const ids = JSON.stringify(kept.map((message) => message.id))
+        insertKey.run(tenant, idempotency.key, idempotency.fingerprint, ids, now)
+      }
       return { kind: 'accepted', messages: kept }
     },
   }
 }
+
+/** When each recipient may go, in their order; undefined: now. */
+const waitsOf = (slots: readonly QuotaSlot[], now: number): (number | undefined)[] =>
+  slots.flatMap((slot) =>
+    Array.from({ length: slot.count }, (_, i) =>
+      slot.at <= now ? undefined : slotTime(slot, i, now),
+    ),
+  )
