@@ -15,7 +15,8 @@ const reachable = (config: Config, { host }: Endpoint): string =>
 export function baseUrl(config: Config): string {
   if (config.http.publicUrl !== undefined) return config.http.publicUrl
   const host = reachable(config, config.http.listen)
-  return `http://${host.includes(':') ? `[${host}]` : host}:${config.http.listen.port}`
+  const scheme = config.http.certificate === undefined ? 'http' : 'https'
+  return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${config.http.listen.port}`
 }
 
 export interface SmtpSettings {

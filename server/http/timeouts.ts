@@ -69,8 +69,9 @@ function expire(
   reply: FastifyReply,
   { ms, log }: { readonly ms: number; readonly log: Log },
 ): void {
-  // Sent, or taken over by a handler that streams and looks after itself.
-  if (reply.sent) return
+  // Answered, taken over by the handler, or a stream under way, which may be as long as it is: a client that does not
+  // read it is cut off by the server's own limit on silence.
+  if (reply.sent || reply.raw.headersSent) return
   const route = request.routeOptions.url
   log.warn({ evt: 'http-slow', requestId: request.id, route, ms }, 'a handler took too long')
   // Before the handler hears of it: what it throws then is no answer any more.

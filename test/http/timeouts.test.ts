@@ -1,6 +1,7 @@
 /** Handlers that take too long, over real sockets: a body that has arrived is where other limits have ended. */
 import { connect } from 'node:net'
 import type { AddressInfo } from 'node:net'
+import { PassThrough } from 'node:stream'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import { expect, test } from 'vitest'
@@ -122,6 +123,20 @@ test('may stream for as long as it likes where the route says so', async () => {
     { clock, handlerTimeoutMs: LIMIT_MS },
   )
   expect((await post(`${url}/v1/stream`)).body).toEqual({ hasSignal: false, waiting: 0 })
+})
+
+test('that has begun to stream is not cut off', async () => {
+  const clock = manualClock()
+  const stream = new PassThrough()
+  const { url } = await listening(
+    (app) => app.get('/v1/export', (_request, reply) => reply.send(stream)),
+    { clock, handlerTimeoutMs: LIMIT_MS },
+  )
+  stream.write('one\n')
+  const answer = await fetch(`${url}/v1/export`)
+  await clock.advance(2 * LIMIT_MS)
+  stream.end('two\n')
+  expect([answer.status, await answer.text()]).toEqual([200, 'one\ntwo\n'])
 })
 
 test('hears when the client goes away', async () => {
