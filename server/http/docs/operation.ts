@@ -1,4 +1,5 @@
 /** One operation of the API as a section of the reference: what it does, what it takes, what it answers. */
+import { SESSION_COOKIE } from '../cookies.ts'
 import { isObject, listAt, objectAt, textAt } from '../json.ts'
 import type { Json } from '../json.ts'
 import { escape, paragraphs, pre, prose } from './html.ts'
@@ -137,13 +138,25 @@ function curlOf(api: Json, { method, path, spec }: Operation, baseUrl: string): 
     const parameter = parametersOf(api, spec).find((p) => p['name'] === name && p['in'] === 'path')
     return parameter === undefined ? name : textAt(parameter, 'example')
   })
-  const lines = [`curl ${baseUrl}${url}`]
-  if (spec['security'] !== undefined) lines.push(`-H "Authorization: Bearer $POSTHORN_KEY"`)
+  const lines = [`curl ${baseUrl}${url}`, ...proofOf(api, { method, path, spec }, baseUrl)]
   const [type, media] = Object.entries(objectAt(objectAt(spec, 'requestBody'), 'content'))[0] ?? []
   if (type !== undefined && isObject(media)) {
     const body = media['example']
     const text = typeof body === 'string' ? body : JSON.stringify(body, null, 2)
+    if (method !== 'post') lines.push(`-X ${method.toUpperCase()}`)
     lines.push(`-H 'Content-Type: ${type}'`, `-d '${text.replace(/'/g, `'\\''`)}'`)
   } else if (method !== 'get') lines.push(`-X ${method.toUpperCase()}`)
   return lines.join(' \\\n  ')
+}
+
+/** Who the request comes from: a key where one will do, otherwise a session. */
+function proofOf(api: Json, { method, spec }: Operation, baseUrl: string): string[] {
+  const origin = `-H 'Origin: ${baseUrl}'`
+  const ways = listAt(spec, 'security').filter(isObject)
+  if (ways.some((way) => 'apiKey' in way)) return ['-H "Authorization: Bearer $POSTHORN_KEY"']
+  if (ways.length > 0) {
+    const cookie = `-b "${SESSION_COOKIE}=$POSTHORN_SESSION"`
+    return method === 'get' ? [cookie] : [cookie, origin, '-H "Posthorn-Csrf: $POSTHORN_CSRF"']
+  }
+  return parametersOf(api, spec).some(({ name }) => name === 'Origin') ? [origin] : []
 }

@@ -17,7 +17,7 @@ export function typeOf(api: Json, node: unknown): string {
   const schema = resolve(api, node)
   const values = listAt(schema, 'enum')
   if (values.length > 8) return 'string, from a closed list'
-  if (values.length > 0) return `one of ${values.join(', ')}`
+  if (values.length > 0) return `one of ${values.map(String).join(', ')}`
   const title = textAt(schema, 'title')
   if (title !== '') return title
   const choices = listAt(schema, 'anyOf')

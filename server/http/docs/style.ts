@@ -51,7 +51,7 @@ main { padding: 2.5rem clamp(1.25rem, 4vw, 3.5rem) 6rem; min-width: 0 }
 .path { display: flex; gap: .75rem; align-items: baseline; flex-wrap: wrap; margin-bottom: .75rem }
 .path code { background: none; padding: 0; font-size: .95rem }
 .verb { font: 700 .75rem/1 ui-monospace, monospace; letter-spacing: .05em; color: var(--get) }
-.verb.post { color: var(--post) }
+.verb:not(.get) { color: var(--post) }
 .answers { display: grid; grid-template-columns: minmax(0, 1fr) minmax(0, 1fr); gap: 1.5rem }
 details { margin: 0 0 1rem }
 summary { cursor: pointer; color: var(--soft); font-size: .93rem }

@@ -18,7 +18,7 @@ export function accountLinkRoutes(app: HttpApp, { links }: { readonly links: Acc
   app.post(
     '/v1/password-resets',
     {
-      config: { public: true },
+      config: { public: true, refuses: ['RATE_LIMITED'] },
       schema: {
         operationId: 'requestPasswordReset',
         tags,
@@ -38,7 +38,7 @@ export function accountLinkRoutes(app: HttpApp, { links }: { readonly links: Acc
   app.post(
     '/v1/password-resets/finish',
     {
-      config: { public: true },
+      config: { public: true, refuses: ['LINK_INVALID', 'PASSWORD_WEAK', 'RATE_LIMITED'] },
       schema: {
         operationId: 'finishPasswordReset',
         tags,
@@ -55,7 +55,11 @@ export function accountLinkRoutes(app: HttpApp, { links }: { readonly links: Acc
   app.post(
     '/v1/account/email',
     {
-      config: { account: 'open', stepUp: true },
+      config: {
+        account: 'open',
+        stepUp: true,
+        refuses: ['ADDRESS_INVALID', 'NAME_TAKEN', 'STATE_CONFLICT'],
+      },
       schema: {
         operationId: 'requestEmailChange',
         tags,
@@ -76,7 +80,7 @@ export function accountLinkRoutes(app: HttpApp, { links }: { readonly links: Acc
   app.post(
     '/v1/account/email/finish',
     {
-      config: { public: true },
+      config: { public: true, refuses: ['LINK_INVALID', 'NAME_TAKEN', 'RATE_LIMITED'] },
       schema: {
         operationId: 'finishEmailChange',
         tags,
@@ -92,7 +96,7 @@ export function accountLinkRoutes(app: HttpApp, { links }: { readonly links: Acc
   app.post(
     '/v1/account/release',
     {
-      config: { public: true },
+      config: { public: true, refuses: ['LINK_INVALID', 'RATE_LIMITED'] },
       schema: {
         operationId: 'releaseAccount',
         tags,

@@ -52,7 +52,7 @@ export function accountRoutes(
   app.post(
     '/v1/account/password',
     {
-      config: { account: 'open', stepUp: true },
+      config: { account: 'open', stepUp: true, refuses: ['SIGN_IN_FAILED', 'PASSWORD_WEAK'] },
       schema: {
         operationId: 'changePassword',
         tags,

@@ -45,7 +45,7 @@ export function auditRoutes(app: HttpApp, { audit }: { readonly audit: Audit }):
   app.get(
     '/v1/audit',
     {
-      config: { permission: 'audit:read' },
+      config: { permission: 'audit:read', refuses: ['CURSOR_INVALID'] },
       schema: {
         operationId: 'listAudit',
         tags: ['Audit'],

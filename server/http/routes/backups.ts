@@ -40,7 +40,7 @@ export function backupRoutes(
   app.get(
     '/v1/backups',
     {
-      config: { permission: 'backups:read' },
+      config: { permission: 'backups:read', refuses: ['BACKUP_TARGET_FAILED'] },
       schema: {
         operationId: 'listBackups',
         tags,
@@ -61,7 +61,7 @@ export function backupRoutes(
   app.post(
     '/v1/backups',
     {
-      config: { permission: 'backups:manage' },
+      config: { permission: 'backups:manage', refuses: ['STATE_CONFLICT', 'BACKUP_TARGET_FAILED'] },
       schema: {
         operationId: 'makeBackup',
         tags,
@@ -82,7 +82,11 @@ export function backupRoutes(
   app.post(
     '/v1/backups/:name/verify',
     {
-      config: { permission: 'backups:manage', timeoutMs: 3_600_000 },
+      config: {
+        permission: 'backups:manage',
+        timeoutMs: 3_600_000,
+        refuses: ['BACKUP_KEY_WRONG', 'BACKUP_TARGET_FAILED'],
+      },
       schema: {
         operationId: 'verifyBackup',
         tags,
@@ -106,7 +110,11 @@ export function backupRoutes(
   app.delete(
     '/v1/backups/:name',
     {
-      config: { permission: 'backups:manage', stepUp: true },
+      config: {
+        permission: 'backups:manage',
+        stepUp: true,
+        refuses: ['STATE_CONFLICT', 'BACKUP_TARGET_FAILED'],
+      },
       schema: {
         operationId: 'removeBackup',
         tags,
@@ -169,6 +177,7 @@ export function secretRoutes(app: HttpApp, { secrets }: { readonly secrets: Secr
         stepUp: true,
         personOnly: true,
         timeoutMs: 600_000,
+        refuses: ['STATE_CONFLICT'],
       },
       schema: {
         operationId: 'rotateSecrets',

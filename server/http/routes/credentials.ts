@@ -26,7 +26,7 @@ export function credentialRoutes(
   app.get(
     '/v1/credentials',
     {
-      config: { permission: 'keys:read' },
+      config: { permission: 'keys:read', refuses: ['CURSOR_INVALID'] },
       schema: {
         operationId: 'listCredentials',
         tags: ['Credentials'],
@@ -53,7 +53,11 @@ export function credentialRoutes(
   app.post(
     '/v1/credentials',
     {
-      config: { permission: 'keys:manage', stepUp: true },
+      config: {
+        permission: 'keys:manage',
+        stepUp: true,
+        refuses: ['GRANT_FORBIDDEN', 'NAME_TAKEN'],
+      },
       schema: {
         operationId: 'createCredential',
         tags: ['Credentials'],
@@ -100,7 +104,7 @@ export function credentialRoutes(
   app.patch(
     '/v1/credentials/:id',
     {
-      config: { permission: 'keys:manage', stepUp: true },
+      config: { permission: 'keys:manage', stepUp: true, refuses: ['STATE_CONFLICT'] },
       schema: {
         operationId: 'changeCredential',
         tags: ['Credentials'],
@@ -125,7 +129,11 @@ export function credentialRoutes(
   app.post(
     '/v1/credentials/:id/rotate',
     {
-      config: { permission: 'keys:manage', stepUp: true },
+      config: {
+        permission: 'keys:manage',
+        stepUp: true,
+        refuses: ['GRANT_FORBIDDEN', 'STATE_CONFLICT'],
+      },
       schema: {
         operationId: 'rotateCredential',
         tags: ['Credentials'],

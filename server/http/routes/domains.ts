@@ -37,7 +37,7 @@ export function domainRoutes(app: HttpApp, { domains }: { readonly domains: Doma
   app.post(
     '/v1/domains',
     {
-      config: { permission: 'domains:manage' },
+      config: { permission: 'domains:manage', refuses: ['NAME_TAKEN'] },
       schema: {
         operationId: 'addDomain',
         tags: ['Domains'],

@@ -70,7 +70,7 @@ export function sourceRoutes(app: HttpApp, { egress }: EgressDeps): void {
   app.post(
     '/v1/sources',
     {
-      config: { permission: 'egress:manage' },
+      config: { permission: 'egress:manage', refuses: ['NAME_TAKEN'] },
       schema: {
         operationId: 'addSource',
         tags,
@@ -126,7 +126,7 @@ export function poolRoutes(app: HttpApp, { egress }: EgressDeps): void {
   app.post(
     '/v1/pools',
     {
-      config: { permission: 'egress:manage' },
+      config: { permission: 'egress:manage', refuses: ['NAME_TAKEN'] },
       schema: {
         operationId: 'addPool',
         tags,
@@ -183,7 +183,7 @@ export function routeRoutes(app: HttpApp, deps: EgressDeps): void {
   app.post(
     '/v1/routes',
     {
-      config: { permission: 'egress:manage' },
+      config: { permission: 'egress:manage', refuses: ['NAME_TAKEN', 'NOT_FOUND'] },
       schema: {
         operationId: 'addRoute',
         tags,

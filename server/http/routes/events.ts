@@ -12,7 +12,7 @@ export function eventRoutes(app: HttpApp, { reader }: HttpDeps): void {
   app.get(
     '/v1/events',
     {
-      config: { permission: 'messages:read' },
+      config: { permission: 'messages:read', refuses: ['CURSOR_INVALID'] },
       schema: {
         operationId: 'listEvents',
         tags: ['Events'],

@@ -110,7 +110,7 @@ export function factorRoutes(app: HttpApp, deps: FactorDeps): void {
   app.post(
     '/v1/account/totp/confirm',
     {
-      config: { ...add, stepUp: true },
+      config: { ...add, stepUp: true, refuses: ['SECOND_FACTOR_WRONG', 'STATE_CONFLICT'] },
       schema: {
         operationId: 'confirmTotp',
         tags,
@@ -129,7 +129,7 @@ export function factorRoutes(app: HttpApp, deps: FactorDeps): void {
   app.delete(
     '/v1/account/totp',
     {
-      config: change,
+      config: { ...change, refuses: ['NOT_FOUND'] },
       schema: {
         operationId: 'removeTotp',
         tags,
@@ -185,7 +185,7 @@ export function factorRoutes(app: HttpApp, deps: FactorDeps): void {
   app.post(
     '/v1/account/passkeys/options',
     {
-      config: { ...add, stepUp: true },
+      config: { ...add, stepUp: true, refuses: ['CONFIG_INVALID', 'STATE_CONFLICT'] },
       schema: {
         operationId: 'newPasskeyOptions',
         tags,
@@ -203,7 +203,11 @@ export function factorRoutes(app: HttpApp, deps: FactorDeps): void {
   app.post(
     '/v1/account/passkeys',
     {
-      config: { ...add, stepUp: true },
+      config: {
+        ...add,
+        stepUp: true,
+        refuses: ['PASSKEY_INVALID', 'CONFIG_INVALID', 'STATE_CONFLICT'],
+      },
       schema: {
         operationId: 'addPasskey',
         tags,

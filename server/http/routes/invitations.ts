@@ -71,7 +71,11 @@ export function invitationRoutes(
   app.post(
     '/v1/invitations',
     {
-      config: { permission: 'members:manage', personOnly: true },
+      config: {
+        permission: 'members:manage',
+        personOnly: true,
+        refuses: ['ADDRESS_INVALID', 'GRANT_FORBIDDEN', 'STEP_UP_REQUIRED', 'STATE_CONFLICT'],
+      },
       schema: {
         operationId: 'createInvitation',
         tags,
@@ -93,7 +97,11 @@ export function invitationRoutes(
   app.post(
     '/v1/invitations/:id/resend',
     {
-      config: { permission: 'members:manage', personOnly: true },
+      config: {
+        permission: 'members:manage',
+        personOnly: true,
+        refuses: ['GRANT_FORBIDDEN', 'STEP_UP_REQUIRED'],
+      },
       schema: {
         operationId: 'resendInvitation',
         tags,
@@ -134,7 +142,16 @@ export function invitationRoutes(
   app.post(
     '/v1/invitations/accept',
     {
-      config: { public: true },
+      config: {
+        public: true,
+        refuses: [
+          'LINK_INVALID',
+          'PASSWORD_WEAK',
+          'SESSION_REQUIRED',
+          'NAME_TAKEN',
+          'RATE_LIMITED',
+        ],
+      },
       schema: {
         operationId: 'acceptInvitation',
         tags,
@@ -154,7 +171,7 @@ export function invitationRoutes(
   app.post(
     '/v1/account/invitations/accept',
     {
-      config: { account: 'open' },
+      config: { account: 'open', refuses: ['LINK_INVALID', 'STATE_CONFLICT'] },
       schema: {
         operationId: 'acceptInvitationSignedIn',
         tags: ['Account'],

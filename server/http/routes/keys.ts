@@ -27,7 +27,7 @@ export function keyRoutes(
   app.get(
     '/v1/keys',
     {
-      config: { permission: 'keys:read' },
+      config: { permission: 'keys:read', refuses: ['CURSOR_INVALID'] },
       schema: {
         operationId: 'listKeys',
         tags: ['Keys'],
@@ -54,7 +54,7 @@ export function keyRoutes(
   app.post(
     '/v1/keys',
     {
-      config: { permission: 'keys:manage', stepUp: true },
+      config: { permission: 'keys:manage', stepUp: true, refuses: ['GRANT_FORBIDDEN'] },
       schema: {
         operationId: 'createKey',
         tags: ['Keys'],
@@ -99,7 +99,11 @@ export function keyRoutes(
   app.patch(
     '/v1/keys/:id',
     {
-      config: { permission: 'keys:manage', stepUp: true },
+      config: {
+        permission: 'keys:manage',
+        stepUp: true,
+        refuses: ['GRANT_FORBIDDEN', 'STATE_CONFLICT'],
+      },
       schema: {
         operationId: 'changeKey',
         tags: ['Keys'],
@@ -126,7 +130,11 @@ export function keyRoutes(
   app.post(
     '/v1/keys/:id/rotate',
     {
-      config: { permission: 'keys:manage', stepUp: true },
+      config: {
+        permission: 'keys:manage',
+        stepUp: true,
+        refuses: ['GRANT_FORBIDDEN', 'STATE_CONFLICT'],
+      },
       schema: {
         operationId: 'rotateKey',
         tags: ['Keys'],

@@ -46,7 +46,12 @@ export function memberRoutes(app: HttpApp, { members }: { readonly members: Memb
   app.patch(
     '/v1/members/:id',
     {
-      config: { permission: 'members:manage', personOnly: true, stepUp: true },
+      config: {
+        permission: 'members:manage',
+        personOnly: true,
+        stepUp: true,
+        refuses: ['GRANT_FORBIDDEN', 'STATE_CONFLICT'],
+      },
       schema: {
         operationId: 'changeMember',
         tags,
@@ -68,7 +73,12 @@ export function memberRoutes(app: HttpApp, { members }: { readonly members: Memb
   app.delete(
     '/v1/members/:id',
     {
-      config: { permission: 'members:manage', personOnly: true, stepUp: true },
+      config: {
+        permission: 'members:manage',
+        personOnly: true,
+        stepUp: true,
+        refuses: ['GRANT_FORBIDDEN', 'STATE_CONFLICT'],
+      },
       schema: {
         operationId: 'removeMember',
         tags,
@@ -88,7 +98,7 @@ export function memberRoutes(app: HttpApp, { members }: { readonly members: Memb
   app.delete(
     '/v1/account/memberships/:id',
     {
-      config: { account: 'open', stepUp: true },
+      config: { account: 'open', stepUp: true, refuses: ['STATE_CONFLICT'] },
       schema: {
         operationId: 'leaveTenant',
         tags: ['Account'],

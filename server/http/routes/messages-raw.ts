@@ -44,7 +44,16 @@ export function rawRoutes(app: HttpApp, { submit, limits }: HttpDeps): void {
   app.post(
     '/v1/messages/raw',
     {
-      config: { permission: 'messages:send' },
+      config: {
+        permission: 'messages:send',
+        refuses: [
+          'IDEMPOTENCY_KEY_REUSED',
+          'SENDER_INVALID',
+          'RECIPIENTS_MISSING',
+          'ADDRESS_INVALID',
+          'MESSAGE_INVALID',
+        ],
+      },
       schema: {
         operationId: 'sendRaw',
         tags: ['Messages'],

@@ -16,7 +16,7 @@ export function messageRoutes(app: HttpApp, { reader, cancel, content }: HttpDep
   app.get(
     '/v1/messages',
     {
-      config: { permission: 'messages:read' },
+      config: { permission: 'messages:read', refuses: ['CURSOR_INVALID'] },
       schema: {
         operationId: 'listMessages',
         tags: ['Messages'],

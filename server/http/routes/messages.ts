@@ -23,7 +23,15 @@ export function sendRoutes(app: HttpApp, { submit, limits }: HttpDeps): void {
   app.post(
     '/v1/messages',
     {
-      config: { permission: 'messages:send' },
+      config: {
+        permission: 'messages:send',
+        refuses: [
+          'IDEMPOTENCY_KEY_REUSED',
+          'SENDER_INVALID',
+          'RECIPIENTS_MISSING',
+          'ADDRESS_INVALID',
+        ],
+      },
       schema: {
         operationId: 'sendMessage',
         tags: ['Messages'],
@@ -49,7 +57,15 @@ export function sendRoutes(app: HttpApp, { submit, limits }: HttpDeps): void {
   app.post(
     '/v1/messages/batch',
     {
-      config: { permission: 'messages:send' },
+      config: {
+        permission: 'messages:send',
+        refuses: [
+          'IDEMPOTENCY_KEY_REUSED',
+          'SENDER_INVALID',
+          'RECIPIENTS_MISSING',
+          'ADDRESS_INVALID',
+        ],
+      },
       schema: {
         operationId: 'sendBatch',
         tags: ['Messages'],

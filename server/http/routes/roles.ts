@@ -36,7 +36,12 @@ export function roleRoutes(app: HttpApp, { roles }: { readonly roles: Roles }): 
   app.post(
     '/v1/roles',
     {
-      config: { permission: 'roles:manage', personOnly: true, stepUp: true },
+      config: {
+        permission: 'roles:manage',
+        personOnly: true,
+        stepUp: true,
+        refuses: ['GRANT_FORBIDDEN', 'NAME_TAKEN'],
+      },
       schema: {
         operationId: 'createRole',
         tags,
@@ -56,7 +61,12 @@ export function roleRoutes(app: HttpApp, { roles }: { readonly roles: Roles }): 
   app.patch(
     '/v1/roles/:id',
     {
-      config: { permission: 'roles:manage', personOnly: true, stepUp: true },
+      config: {
+        permission: 'roles:manage',
+        personOnly: true,
+        stepUp: true,
+        refuses: ['GRANT_FORBIDDEN', 'STATE_CONFLICT'],
+      },
       schema: {
         operationId: 'changeRole',
         tags,
@@ -77,7 +87,12 @@ export function roleRoutes(app: HttpApp, { roles }: { readonly roles: Roles }): 
   app.delete(
     '/v1/roles/:id',
     {
-      config: { permission: 'roles:manage', personOnly: true, stepUp: true },
+      config: {
+        permission: 'roles:manage',
+        personOnly: true,
+        stepUp: true,
+        refuses: ['GRANT_FORBIDDEN', 'STATE_CONFLICT'],
+      },
       schema: {
         operationId: 'removeRole',
         tags,

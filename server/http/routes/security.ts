@@ -54,7 +54,7 @@ export function securityRoutes(
   app.get(
     '/v1/security-events',
     {
-      config: { permission: 'security:read' },
+      config: { permission: 'security:read', refuses: ['CURSOR_INVALID'] },
       schema: {
         operationId: 'listSecurityEvents',
         tags,
@@ -75,7 +75,7 @@ export function securityRoutes(
   app.post(
     '/v1/security-events/:id/handle',
     {
-      config: { permission: 'security:manage' },
+      config: { permission: 'security:manage', refuses: ['STATE_CONFLICT'] },
       schema: {
         operationId: 'handleSecurityEvent',
         tags,
@@ -97,7 +97,7 @@ export function securityRoutes(
   app.get(
     '/v1/account/security-events',
     {
-      config: { account: 'open' },
+      config: { account: 'open', refuses: ['CURSOR_INVALID'] },
       schema: {
         operationId: 'listOwnSecurityEvents',
         tags: ['Account'],

@@ -86,7 +86,10 @@ export function sessionRoutes(app: HttpApp, deps: SessionDeps): void {
   app.post(
     '/v1/session',
     {
-      config: { public: true },
+      config: {
+        public: true,
+        refuses: ['ORIGIN_FORBIDDEN', 'SIGN_IN_FAILED', 'ACCOUNT_LOCKED', 'RATE_LIMITED'],
+      },
       schema: {
         operationId: 'signIn',
         tags,
@@ -110,7 +113,7 @@ export function sessionRoutes(app: HttpApp, deps: SessionDeps): void {
   app.post(
     '/v1/session/passkey/options',
     {
-      config: { public: true },
+      config: { public: true, refuses: ['ORIGIN_FORBIDDEN', 'CONFIG_INVALID'] },
       schema: {
         operationId: 'passkeyOptions',
         tags,
@@ -128,7 +131,16 @@ export function sessionRoutes(app: HttpApp, deps: SessionDeps): void {
   app.post(
     '/v1/session/passkey',
     {
-      config: { public: true },
+      config: {
+        public: true,
+        refuses: [
+          'ORIGIN_FORBIDDEN',
+          'SIGN_IN_FAILED',
+          'ACCOUNT_LOCKED',
+          'CONFIG_INVALID',
+          'RATE_LIMITED',
+        ],
+      },
       schema: {
         operationId: 'signInWithPasskey',
         tags,
@@ -151,7 +163,7 @@ export function sessionRoutes(app: HttpApp, deps: SessionDeps): void {
   app.post(
     '/v1/session/second-factor/options',
     {
-      config: { account: 'any' },
+      config: { account: 'any', refuses: ['SECOND_FACTOR_WRONG', 'CONFIG_INVALID'] },
       schema: {
         operationId: 'secondFactorOptions',
         tags,
@@ -170,7 +182,10 @@ export function sessionRoutes(app: HttpApp, deps: SessionDeps): void {
   app.post(
     '/v1/session/second-factor',
     {
-      config: { account: 'any' },
+      config: {
+        account: 'any',
+        refuses: ['SECOND_FACTOR_WRONG', 'STATE_CONFLICT', 'CONFIG_INVALID'],
+      },
       schema: {
         operationId: 'secondFactor',
         tags,
@@ -192,7 +207,10 @@ export function sessionRoutes(app: HttpApp, deps: SessionDeps): void {
   app.post(
     '/v1/session/confirm',
     {
-      config: { account: 'enrol' },
+      config: {
+        account: 'enrol',
+        refuses: ['SECOND_FACTOR_WRONG', 'SIGN_IN_FAILED', 'CONFIG_INVALID'],
+      },
       schema: {
         operationId: 'confirmSession',
         tags,

@@ -18,7 +18,7 @@ export function setupRoutes(app: HttpApp, { links }: { readonly links: AccountLi
   app.post(
     '/v1/links/look',
     {
-      config: { public: true },
+      config: { public: true, refuses: ['LINK_INVALID', 'RATE_LIMITED'] },
       schema: {
         operationId: 'lookAtLink',
         tags,
@@ -35,7 +35,10 @@ export function setupRoutes(app: HttpApp, { links }: { readonly links: AccountLi
   app.post(
     '/v1/setup',
     {
-      config: { public: true },
+      config: {
+        public: true,
+        refuses: ['LINK_INVALID', 'PASSWORD_WEAK', 'ADDRESS_INVALID', 'NAME_TAKEN', 'RATE_LIMITED'],
+      },
       schema: {
         operationId: 'setUpAccount',
         tags,

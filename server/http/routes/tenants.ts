@@ -44,7 +44,7 @@ export function tenantRoutes(app: HttpApp, { tenants }: { readonly tenants: Tena
   app.post(
     '/v1/tenants',
     {
-      config: { permission: 'tenants:manage' },
+      config: { permission: 'tenants:manage', refuses: ['NAME_TAKEN'] },
       schema: {
         operationId: 'createTenant',
         tags,
@@ -79,7 +79,11 @@ export function tenantRoutes(app: HttpApp, { tenants }: { readonly tenants: Tena
   app.patch(
     '/v1/tenants/:id',
     {
-      config: { permission: 'tenants:manage', stepUp: true },
+      config: {
+        permission: 'tenants:manage',
+        stepUp: true,
+        refuses: ['NAME_TAKEN', 'STATE_CONFLICT'],
+      },
       schema: {
         operationId: 'changeTenant',
         tags,
@@ -115,7 +119,12 @@ export function tenantRoutes(app: HttpApp, { tenants }: { readonly tenants: Tena
   app.patch(
     '/v1/tenant',
     {
-      config: { permission: 'tenant:manage', personOnly: true, stepUp: true },
+      config: {
+        permission: 'tenant:manage',
+        personOnly: true,
+        stepUp: true,
+        refuses: ['STATE_CONFLICT'],
+      },
       schema: {
         operationId: 'changeOwnTenant',
         tags,

@@ -1,4 +1,5 @@
 /** The people of the installation, for those who run it. */
+import type { ErrorCode } from '../../core/errors.ts'
 import { asId, encodeId } from '../../core/ids.ts'
 import type { People, UserInfo } from '../../services/people.ts'
 import { decodeCursor, encodeCursor } from '../../store/read/cursor.ts'
@@ -25,7 +26,7 @@ export function userRoutes(app: HttpApp, { people }: { readonly people: People }
   app.get(
     '/v1/users',
     {
-      config: { permission: 'users:read', personOnly: true },
+      config: { permission: 'users:read', personOnly: true, refuses: ['CURSOR_INVALID'] },
       schema: {
         operationId: 'listUsers',
         tags,
@@ -50,7 +51,7 @@ export function userRoutes(app: HttpApp, { people }: { readonly people: People }
   app.post(
     '/v1/users',
     {
-      config: access,
+      config: { ...access, refuses: ['ADDRESS_INVALID', 'GRANT_FORBIDDEN', 'NAME_TAKEN'] },
       schema: {
         operationId: 'createUser',
         tags,
@@ -86,7 +87,7 @@ export function userRoutes(app: HttpApp, { people }: { readonly people: People }
   app.patch(
     '/v1/users/:id',
     {
-      config: access,
+      config: { ...access, refuses: ['GRANT_FORBIDDEN', 'STATE_CONFLICT'] },
       schema: {
         operationId: 'changeUser',
         tags,
@@ -107,7 +108,7 @@ export function userRoutes(app: HttpApp, { people }: { readonly people: People }
   app.post(
     '/v1/users/:id/deactivate',
     {
-      config: access,
+      config: { ...access, refuses: ['GRANT_FORBIDDEN', 'STATE_CONFLICT'] },
       schema: {
         operationId: 'deactivateUser',
         tags,
@@ -137,11 +138,15 @@ export function userRoutes(app: HttpApp, { people }: { readonly people: People }
   const act = (
     word: 'reactivate' | 'release' | 'reset-second-factor',
     spec: { readonly operationId: string; readonly summary: string; readonly description: string },
+    refuses: readonly ErrorCode[],
     verb: (request: Parameters<typeof actorOf>[0], id: UserInfo['id']) => Promise<UserInfo>,
   ): void => {
     app.post(
       `/v1/users/:id/${word}`,
-      { config: access, schema: { ...spec, tags, params: UserParams, response: { 200: User } } },
+      {
+        config: { ...access, refuses },
+        schema: { ...spec, tags, params: UserParams, response: { 200: User } },
+      },
       async (request) => userView(await verb(request, idOf('user', request.params.id))),
     )
   }
@@ -152,6 +157,7 @@ export function userRoutes(app: HttpApp, { people }: { readonly people: People }
       summary: 'Let somebody in again',
       description: 'Memberships and password are as they were.',
     },
+    ['GRANT_FORBIDDEN'],
     (request, id) => people.reactivate(actorOf(request), id),
   )
   act(
@@ -161,6 +167,7 @@ export function userRoutes(app: HttpApp, { people }: { readonly people: People }
       summary: 'Lift the lock of an account',
       description: 'After a sign-in that was too unusual.',
     },
+    ['GRANT_FORBIDDEN'],
     (request, id) => people.release(actorOf(request), id),
   )
   act(
@@ -171,13 +178,14 @@ export function userRoutes(app: HttpApp, { people }: { readonly people: People }
       description:
         'For somebody who lost it: authenticator, recovery codes and passkeys go, sessions end, and a notice is mailed.',
     },
+    ['GRANT_FORBIDDEN', 'STATE_CONFLICT'],
     (request, id) => people.resetSecondFactor(actorOf(request), id),
   )
 
   app.post(
     '/v1/users/:id/sign-out',
     {
-      config: access,
+      config: { ...access, refuses: ['GRANT_FORBIDDEN'] },
       schema: {
         operationId: 'signOutUser',
         tags,

@@ -75,7 +75,7 @@ export const Rotation = Type.Object(
     resealed: count('Secrets sealed under it now.', 12),
     unreadable: count('Secrets that could not be opened and stay as they are.', 0),
   },
-  { title: 'Rotation', description: 'What a rotation did.' },
+  { title: 'SecretsRotation', description: 'What a rotation did.' },
 )
 
 export const Backup = Type.Object(
