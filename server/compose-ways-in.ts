@@ -96,7 +96,7 @@ export async function openHttp(parts: WaysInParts): Promise<FastifyInstance> {
       ? undefined
       : await openTls({ files: { cert: settings.certificate, key: settings.key }, clock, log })
   const server = await buildHttp({
-    reader: makeReader(parts.store.read),
+    reader: makeReader(parts.store.across.read),
     submit: parts.submit,
     auth: parts.auth,
     control: {

@@ -15,14 +15,14 @@ export interface Catalog {
 }
 
 export async function openCatalog(store: Store, clock: Clock, log: Log): Promise<Catalog> {
-  let current = await loadCatalog(store.read)
+  let current = await loadCatalog(store.across.read)
   const listeners: ((snapshot: CatalogSnapshot) => void)[] = []
   let closed = false
   let timer: Timer | undefined
 
   async function refresh(): Promise<void> {
-    if (closed || (await catalogVersion(store.read)) === current.version) return
-    current = await loadCatalog(store.read)
+    if (closed || (await catalogVersion(store.across.read)) === current.version) return
+    current = await loadCatalog(store.across.read)
     for (const listener of listeners) listener(current)
   }
   function poll(): void {

@@ -45,14 +45,17 @@ export type ExplainMessage = (
 export const makeExplainMessage =
   ({ store }: { store: Store }): ExplainMessage =>
   async (id, limit) => {
-    const owner = await store.read
+    const owner = await store.across.read
       .selectFrom('messages as m')
       .innerJoin('tenants as t', 't.id', 'm.tenant_id')
       .select(['t.id', 't.name'])
       .where('m.id', '=', id)
       .executeTakeFirst()
     if (owner === undefined) return undefined
-    const detail = await getMessage(store.read, asId('tenant', owner.id), id, { after: 0, limit })
+    const detail = await getMessage(store.across.read, asId('tenant', owner.id), id, {
+      after: 0,
+      limit,
+    })
     if (detail === undefined) return undefined
     const { message } = detail
     return {

@@ -79,7 +79,7 @@ export function makeExplain(deps: { store: Store; catalog: Catalog; routing: Rou
   }
 
   return async (tenant, id) => {
-    const detail = await getDelivery(store.read, tenant, id)
+    const detail = await getDelivery(store.across.read, tenant, id)
     const row = detail?.deliveries[0]
     if (detail === undefined || row === undefined) return undefined
     const { message } = detail

@@ -52,16 +52,16 @@ export function makeQueue({ store, clock }: { store: Store; clock: Clock }): Que
     after,
   })
   return {
-    lanes: () => queueByLane(store.read, clock.now()),
-    totals: () => queueTotals(store.read),
+    lanes: () => queueByLane(store.across.read, clock.now()),
+    totals: () => queueTotals(store.across.read),
     suspend: (actor, lane, until, because) => changeLane(actor, lane, { until, because }),
     resume: (actor, lane) => changeLane(actor, lane, { until: 0, because: undefined }),
-    count: (filter) => countMatching(store.read, filter),
+    count: (filter) => countMatching(store.across.read, filter),
     async retry(actor, filter, limit) {
       let done = 0
       let after = 0
       while (done < limit) {
-        const ids = await idsMatching(store.read, filter, {
+        const ids = await idsMatching(store.across.read, filter, {
           after,
           limit: Math.min(RETRY_BATCH, limit - done),
         })

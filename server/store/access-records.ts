@@ -2,14 +2,13 @@
  * API keys and SMTP logins as the snapshot of operating settings holds them. Lists and networks are read from their
  * JSON here, once per snapshot, so that authenticating is a look-up and nothing more.
  */
-import type { Kysely } from 'kysely'
 import { asId } from '../core/ids.ts'
 import type { CredentialId, KeyId, TenantId } from '../core/ids.ts'
 import { networkTest } from '../core/network.ts'
 import type { NetworkTest } from '../core/network.ts'
 import { isPermission } from '../core/permission.ts'
 import type { Permission } from '../core/permission.ts'
-import type { Schema } from './schema.ts'
+import type { AllTenants } from './schema.ts'
 
 export type AccessMode = 'live' | 'test'
 
@@ -107,7 +106,7 @@ function once<T>(parse: (json: string) => T): (json: string) => T {
 }
 
 /** By secret hash. */
-export async function loadKeys(read: Kysely<Schema>): Promise<Map<string, KeyRecord>> {
+export async function loadKeys(read: AllTenants): Promise<Map<string, KeyRecord>> {
   const rows = await read.selectFrom('keys').selectAll().execute()
   const scopesOf = once(parseScopes)
   const networksOf = once(parseNetworks)
@@ -131,9 +130,7 @@ export async function loadKeys(read: Kysely<Schema>): Promise<Map<string, KeyRec
 }
 
 /** By user name. */
-export async function loadCredentials(
-  read: Kysely<Schema>,
-): Promise<Map<string, CredentialRecord>> {
+export async function loadCredentials(read: AllTenants): Promise<Map<string, CredentialRecord>> {
   const rows = await read.selectFrom('credentials').selectAll().execute()
   const limitsOf = once(parseLimits)
   const networksOf = once(parseNetworks)

@@ -26,7 +26,11 @@ export interface AuditPage {
 
 /** Newest first. `action` may end in `.*`: everything done to that noun. */
 export function listAudit(store: Store, filter: AuditFilter, page: AuditPage): Promise<AuditRow[]> {
-  let query = store.read.selectFrom('audit').selectAll().orderBy('id', 'desc').limit(page.limit)
+  let query = store.across.read
+    .selectFrom('audit')
+    .selectAll()
+    .orderBy('id', 'desc')
+    .limit(page.limit)
   if (filter.tenant !== undefined) query = query.where('tenant_id', '=', filter.tenant)
   if (page.before !== undefined) query = query.where('id', '<', page.before)
   if (filter.action !== undefined)
@@ -51,7 +55,7 @@ export async function* walkAudit(
 ): AsyncGenerator<readonly AuditRow[]> {
   let after = 0
   for (;;) {
-    let query = store.read
+    let query = store.across.read
       .selectFrom('audit')
       .selectAll()
       .where('id', '>', after)
@@ -71,7 +75,7 @@ export async function verifyAudit(store: Store, key: Buffer): Promise<ChainRepor
   const check = checkChain(key)
   for await (const rows of walkAudit(store, undefined)) check.take(rows)
   // The head and what came after the walk, in one read: a record written in between is no fault.
-  const { rows, head } = await store.read.transaction().execute(async (tx) => ({
+  const { rows, head } = await store.across.read.transaction().execute(async (tx) => ({
     rows: await tx
       .selectFrom('audit')
       .selectAll()

@@ -3,7 +3,6 @@
  * and routing read no rows. A version in `settings` is bumped by every change; a snapshot of another version is stale.
  */
 import { sql } from 'kysely'
-import type { Kysely } from 'kysely'
 import { groupBy } from '../core/group-by.ts'
 import { asId } from '../core/ids.ts'
 import type { DomainId, LaneId, PoolId, RouteId, SourceId, TenantId } from '../core/ids.ts'
@@ -12,7 +11,7 @@ import { loadCredentials, loadKeys } from './access-records.ts'
 import type { CredentialRecord, KeyRecord } from './access-records.ts'
 import { loadQuotas } from './quotas.ts'
 import type { QuotaRecord } from './quotas.ts'
-import type { Schema } from './schema.ts'
+import type { AllTenants } from './schema.ts'
 import type { Store } from './open.ts'
 import type { Change } from './writer.ts'
 
@@ -95,7 +94,7 @@ export function bumpCatalog(store: Pick<Store, 'build'>): Change {
   return { query }
 }
 
-export async function catalogVersion(read: Kysely<Schema>): Promise<string> {
+export async function catalogVersion(read: AllTenants): Promise<string> {
   const row = await read
     .selectFrom('settings')
     .select('value')
@@ -107,7 +106,7 @@ export async function catalogVersion(read: Kysely<Schema>): Promise<string> {
 const orUndefined = <T>(value: T | null): T | undefined => value ?? undefined
 
 /** Reads the whole snapshot; milliseconds for thousands of rows. */
-export async function loadCatalog(read: Kysely<Schema>): Promise<CatalogSnapshot> {
+export async function loadCatalog(read: AllTenants): Promise<CatalogSnapshot> {
   const version = await catalogVersion(read)
   const tenants = await read.selectFrom('tenants').selectAll().execute()
   const sources = await read.selectFrom('sources').selectAll().execute()
@@ -149,7 +148,7 @@ export async function loadCatalog(read: Kysely<Schema>): Promise<CatalogSnapshot
   }
 }
 
-async function loadLimits(read: Kysely<Schema>): Promise<Map<string, LimitRecord>> {
+async function loadLimits(read: AllTenants): Promise<Map<string, LimitRecord>> {
   const rows = await read.selectFrom('limits').selectAll().execute()
   return new Map(
     rows.map((row) => [
@@ -159,7 +158,7 @@ async function loadLimits(read: Kysely<Schema>): Promise<Map<string, LimitRecord
   )
 }
 
-async function loadDomains(read: Kysely<Schema>): Promise<Map<string, DomainRecord>> {
+async function loadDomains(read: AllTenants): Promise<Map<string, DomainRecord>> {
   const domains = await read.selectFrom('domains').selectAll().execute()
   const dkim = await read
     .selectFrom('dkim_keys')
@@ -188,7 +187,7 @@ async function loadDomains(read: Kysely<Schema>): Promise<Map<string, DomainReco
   )
 }
 
-async function loadPools(read: Kysely<Schema>): Promise<Map<PoolId, PoolRecord>> {
+async function loadPools(read: AllTenants): Promise<Map<PoolId, PoolRecord>> {
   const pools = await read.selectFrom('pools').selectAll().execute()
   const members = await read.selectFrom('pool_sources').selectAll().execute()
   const byPool = groupBy(members, (row) => row.pool_id)

@@ -97,7 +97,7 @@ export async function lanesWithWork(store: Store): Promise<LaneId[]> {
     exists (select 1 from deliveries indexed by deliveries_queue
             where lane_id = lanes.id and state in ('queued', 'deferred'))
     or exists (select 1 from deliveries indexed by deliveries_leased
-               where lane_id = lanes.id and state = 'leased')`.execute(store.read)
+               where lane_id = lanes.id and state = 'leased')`.execute(store.across.read)
   return rows.map((row) => asId('lane', row.id))
 }
 
@@ -105,7 +105,7 @@ export async function lanesWithWork(store: Store): Promise<LaneId[]> {
 export async function domainsWithoutLane(store: Store): Promise<{ domain: string; at: number }[]> {
   const { rows } = await sql<{ domain: string; at: number }>`select domain, min(next_at) as at
     from deliveries indexed by deliveries_unrouted where ${isUnrouted} group by domain`.execute(
-    store.read,
+    store.across.read,
   )
   return rows
 }
@@ -135,6 +135,6 @@ export async function unroutedOf(
       m.stream, m.header_from, m.tags
     from deliveries d indexed by deliveries_unrouted join messages m on m.id = d.message_id
     where ${isUnrouted} and domain = ${domain} and d.id > ${page.after}
-    order by d.id limit ${page.limit}`.execute(store.read)
+    order by d.id limit ${page.limit}`.execute(store.across.read)
   return rows.map((row) => ({ ...row, tags: stringsOf(row.tags) }))
 }

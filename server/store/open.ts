@@ -18,20 +18,21 @@ import type { TenantId } from '../core/ids.ts'
 import type { Clock, Log } from '../core/ports.ts'
 import { openDatabase } from './hot/database.ts'
 import { migrate } from './migrate.ts'
-import type { Schema } from './schema.ts'
+import type { AllTenants, Schema } from './schema.ts'
 import { tenantScope } from './tenant-scope.ts'
-import type { TenantScope } from './tenant-scope.ts'
+import type { Builder, SharedSchema, TenantScope } from './tenant-scope.ts'
 import { startWriter } from './writer.ts'
 import type { Writer } from './writer.ts'
 
 export interface Store {
-  readonly read: Kysely<Schema>
+  /** Tables of the installation and of people. Those of tenants are not known here; see tenant-scope.ts. */
+  readonly read: Kysely<SharedSchema>
   /** Compiles statements for `writer.write`; it cannot execute. */
-  readonly build: Kysely<Schema>
+  readonly build: Builder
   /** One tenant's rows, and no other's. */
   of(tenant: TenantId): TenantScope
   /** All tenants' rows at once: for the queue, retention, the catalogue. Who uses it is listed in a test. */
-  readonly across: { readonly read: Kysely<Schema>; readonly build: Kysely<Schema> }
+  readonly across: { readonly read: AllTenants; readonly build: Kysely<Schema> }
   readonly writer: Writer
   /** The read-only connection itself, for hot prepared reads. */
   readonly reader: Database.Database
@@ -65,10 +66,14 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     onFatal: options.onFatal,
   })
   const reader = openDatabase({ file, readonly: true, cacheKiB: options.cacheKiB })
-  const read = new Kysely<Schema>({ dialect: new SqliteDialect({ database: reader }) })
+  // The brand is in the type alone.
+  const read = new Kysely<Schema>({
+    dialect: new SqliteDialect({ database: reader }),
+  }) as AllTenants
   return {
-    read,
-    build: compiler,
+    // The same handles under narrower types.
+    read: read as unknown as Kysely<SharedSchema>,
+    build: compiler as unknown as Builder,
     of: (tenant) => tenantScope(tenant, { read, build: compiler }),
     across: { read, build: compiler },
     writer,

@@ -1,12 +1,11 @@
 /** Rows of quotas and of what was used of them. What is used is written where mail is kept (hot/quota.ts). */
-import type { Kysely } from 'kysely'
 import type { ChangeRecord } from '../core/audit.ts'
 import { asId } from '../core/ids.ts'
 import type { TenantId } from '../core/ids.ts'
 import type { QuotaCharge, QuotaScope, QuotaUnit } from '../core/quota.ts'
 import { bumpCatalog } from './catalog.ts'
 import type { Store } from './open.ts'
-import type { Schema } from './schema.ts'
+import type { AllTenants } from './schema.ts'
 import type { QuotasTable } from './schema-control.ts'
 
 /** A quota with the tenant that it is in. */
@@ -17,7 +16,7 @@ export interface QuotaRecord extends QuotaCharge {
 export const quotaKey = (scope: QuotaScope, id: number): string => `${scope}/${id}`
 
 /** By `quotaKey`. */
-export async function loadQuotas(read: Kysely<Schema>): Promise<ReadonlyMap<string, QuotaRecord>> {
+export async function loadQuotas(read: AllTenants): Promise<ReadonlyMap<string, QuotaRecord>> {
   const rows = await read.selectFrom('quotas').selectAll().execute()
   return new Map(rows.map((row) => [quotaKey(row.scope, row.scope_id), recordOf(row)]))
 }

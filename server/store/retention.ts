@@ -34,7 +34,7 @@ export function retentionSteps(store: Store, cutoffs: Cutoffs): RetentionStep[] 
   const step =
     (statement: RawBuilder<unknown>): RetentionStep =>
     async () => {
-      const [result] = await store.writer.write([{ query: statement.compile(store.build) }])
+      const [result] = await store.writer.write([{ query: statement.compile(store.across.build) }])
       return result?.changes ?? 0
     }
   return [
@@ -73,7 +73,7 @@ async function forgetMessages(store: Store, before: number): Promise<number> {
   const { rows } = await sql<{ id: number; tenant_id: number; tags: string | null }>`
     select id, tenant_id, tags from messages where id < ${before} and spool is null
       and not exists (select 1 from deliveries where message_id = messages.id)
-    order by id limit ${STEP_ROWS}`.execute(store.read)
+    order by id limit ${STEP_ROWS}`.execute(store.across.read)
   const ids: number[] = []
   const tags: (readonly [number, string, number])[] = []
   for (const row of rows) {
@@ -88,8 +88,8 @@ async function forgetMessages(store: Store, before: number): Promise<number> {
   const forgetRows = sql`delete from messages where id in (
     select value from json_each(${JSON.stringify(ids)}))`
   const results = await store.writer.write([
-    { query: forgetTags.compile(store.build) },
-    { query: forgetRows.compile(store.build) },
+    { query: forgetTags.compile(store.across.build) },
+    { query: forgetRows.compile(store.across.build) },
   ])
   return results.reduce((sum, { changes }) => sum + changes, 0)
 }
@@ -103,13 +103,13 @@ export async function finishedSpools(
     select id, spool from messages indexed by messages_spool
     where spool is not null and id < ${firstIdAt(before)}
       and not ${isUnfinished(sql`message_id = messages.id`)}
-    limit ${STEP_ROWS}`.execute(store.read)
+    limit ${STEP_ROWS}`.execute(store.across.read)
   return rows
 }
 
 /** The rows forget their files, which may then go. */
 export async function forgetSpools(store: Store, messages: readonly number[]): Promise<void> {
-  const query = store.build
+  const query = store.across.build
     .updateTable('messages')
     .set({ spool: null })
     .where('id', 'in', messages)

@@ -1,4 +1,5 @@
 /** The tables as Kysely sees them. Names and columns mirror migrations/; times are epoch ms, flags 0 or 1. */
+import type { Kysely } from 'kysely'
 import type { DeliveryState, MoveReason } from '../core/delivery.ts'
 import type { EventType } from '../core/event.ts'
 import type { Stream } from '../core/work.ts'
@@ -241,3 +242,7 @@ export interface Schema extends ControlTables {
   idempotency: IdempotencyTable
   settings: SettingsTable
 }
+
+declare const everyTenant: unique symbol
+/** A handle on the rows of all tenants: only `store.across` gives it out. See tenant-scope.ts. */
+export type AllTenants = Kysely<Schema> & { readonly [everyTenant]: true }

@@ -8,7 +8,7 @@ import { sql } from 'kysely'
 import type { DeleteQueryBuilder, DeleteResult, Kysely, Selectable } from 'kysely'
 import type { SelectQueryBuilder, UpdateQueryBuilder, UpdateResult } from 'kysely'
 import type { TenantId } from '../core/ids.ts'
-import type { Schema } from './schema.ts'
+import type { AllTenants, Schema } from './schema.ts'
 
 /** Tables with a tenant in each row. */
 export type TenantTable = {
@@ -22,6 +22,14 @@ type OwnedTable = 'bodies' | 'attempts' | 'dkim_keys'
 export type SharedSchema = Omit<Schema, TenantTable | OwnedTable>
 
 // eslint-disable-next-line @typescript-eslint/no-empty-object-type -- Kysely's word for nothing selected yet
+/**
+ * Compiles statements. Rows can be put into any table, since a tenant's row has to name its tenant; changed and deleted
+ * only in the shared ones.
+ */
+export interface Builder extends Omit<Kysely<SharedSchema>, 'insertInto'> {
+  readonly insertInto: Kysely<Schema>['insertInto']
+}
+
 type Empty = {}
 
 export interface TenantScope {
@@ -37,7 +45,7 @@ export type TenantRow<T extends TenantTable> = Selectable<Schema[T]>
 /** `read` executes selects; `build` only compiles what the writer will run. */
 export function tenantScope(
   tenant: TenantId,
-  { read, build }: { readonly read: Kysely<Schema>; readonly build: Kysely<Schema> },
+  { read, build }: { readonly read: AllTenants; readonly build: Kysely<Schema> },
 ): TenantScope {
   const isOwn = (table: string) => sql<boolean>`${sql.ref(`${table}.tenant_id`)} = ${tenant}`
   // Kysely types a query by the very name of its table. Here the name is a parameter: inside, every table is any table

@@ -254,7 +254,7 @@ describe('a complete message', () => {
 })
 
 async function countMessages(): Promise<number> {
-  const row = await world.store.read
+  const row = await world.store.across.read
     .selectFrom('messages')
     .select((eb) => eb.fn.countAll<number>().as('n'))
     .executeTakeFirstOrThrow()

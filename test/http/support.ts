@@ -213,7 +213,7 @@ export async function openWorld(
       sessionLifetimeMs: config.security.sessionLifetime,
       publicUrl: ORIGIN,
     },
-    reader: makeReader(store.read),
+    reader: makeReader(store.across.read),
     submit,
     auth: makeAuthenticator({ catalog, hashKey, clock, places, uses }),
     cancel: (actor, owner, message) => messages.cancel(actor, owner, message),

@@ -34,6 +34,7 @@ import type { Planned } from './statements.ts'
 
 /** Tables of hundreds of rows, lists in parameters, and rows that a narrower step of the same plan has made. */
 const SMALL = [
+  'quotas',
   ...['lanes', 'l', 'settings', 'tenants', 'users', 'domains', 'dkim_keys', 'credentials', 'keys'],
   ...['sources', 's', 'pools', 'pool_sources', 'routes', 'limits'],
   ...['json_each', 'wanted', 'e', 'q', '(subquery-1)', '(subquery-2)', 'CONSTANT'],
@@ -74,29 +75,29 @@ describe('no statement reads a large table from end to end', () => {
   const tenant = asId('tenant', 1)
   const page = { before: undefined, limit: 50 }
   const READS: Record<string, (store: Store, opened: TestStore) => Promise<unknown>> = {
-    'list-messages': async ({ read }) => {
+    'list-messages': async ({ across: { read } }) => {
       await listMessages(read, tenant, {}, page)
       await listMessages(read, tenant, { to: 'a@ok.test', tag: 'x', state: 'queued' }, page)
       await listMessages(read, tenant, { tag: 'x', from: 'shop@a.test' }, page)
       await listMessages(read, tenant, { state: 'bounced', since: 0, sandbox: false }, page)
       await listMessages(read, tenant, { state: 'delivered' }, { before: 10, limit: 50 })
     },
-    'list-events': ({ read }) =>
+    'list-events': ({ across: { read } }) =>
       listEvents(read, tenant, { after: undefined, since: 5, limit: 50 }),
-    message: async ({ read }, { accept }) => {
+    message: async ({ across: { read } }, { accept }) => {
       const { id, deliveries } = await accept(aMessage())
       await getMessage(read, tenant, id, { after: 0, limit: 100 })
       await getDelivery(read, tenant, deliveries[0]!)
       await getDelivery(read, undefined, deliveries[0]!)
     },
     queue: async (store) => {
-      await queueByLane(store.read, 0)
-      await queueTotals(store.read)
+      await queueByLane(store.across.read, 0)
+      await queueTotals(store.across.read)
       await lanesWithWork(store)
       await domainsWithoutLane(store)
       await unroutedOf(store, 'ok.test', { after: 0, limit: 500 })
     },
-    catalog: ({ read }) => loadCatalog(read),
+    catalog: ({ across: { read } }) => loadCatalog(read),
     access: async (store) => {
       await listKeys(store, tenant, page)
       await listKeys(store, tenant, { before: 10, limit: 50 })
@@ -122,7 +123,14 @@ describe('no statement reads a large table from end to end', () => {
     retention: async (store, { accept }) => {
       await accept(aMessage({ tags: ['x'], sandbox: true }))
       const all = Number.MAX_SAFE_INTEGER / 4096
-      const cutoffs = { bodies: all, deliveries: all, events: all, idempotency: all }
+      const cutoffs = {
+        bodies: all,
+        deliveries: all,
+        events: all,
+        idempotency: all,
+        quotaUses: all,
+        visits: all,
+      }
       for (const step of retentionSteps(store, cutoffs)) await step()
       await finishedSpools(store, all)
       await forgetSpools(store, [1])

@@ -44,7 +44,7 @@ describe('list of messages', () => {
 
   beforeAll(async () => {
     opened = await makeTestStore({ clock })
-    reader = makeReader(opened.store.read)
+    reader = makeReader(opened.store.across.read)
     const lane = await opened.lane()
     for (let i = 0; i < 60; i++) {
       await clock.advance(MINUTE)
@@ -156,7 +156,7 @@ describe('event feed', () => {
 
   test('tells each event once, in order, and goes on where it was left', async () => {
     const { accept, store } = await openTestStore()
-    const reader = makeReader(store.read)
+    const reader = makeReader(store.across.read)
     expect(await feed(reader, OURS, undefined, 10)).toEqual({ types: [], cursor: undefined })
     for (let i = 0; i < 5; i++) {
       await accept(aMessage({ to: [`a${i}@ok.test`, `b${i}@ok.test`] }))
@@ -173,7 +173,7 @@ describe('event feed', () => {
 
   test('misses nothing that is committed while it reads', async () => {
     const { accept, store } = await openTestStore()
-    const reader = makeReader(store.read)
+    const reader = makeReader(store.across.read)
     const state = { writing: true }
     const written = (async () => {
       for (let i = 0; i < 150; i++) {
@@ -203,14 +203,14 @@ describe('event feed', () => {
     await clock.advance(MINUTE)
     await accept(aMessage({ to: 'new@ok.test' }))
     const page = { after: undefined, since: clock.now(), limit: 10 }
-    const { items } = await makeReader(store.read).events(OURS, page)
+    const { items } = await makeReader(store.across.read).events(OURS, page)
     expect(items.map(({ recipient }) => recipient)).toEqual(['new@ok.test'])
   })
 })
 
 test('no read shows another tenant anything', async () => {
   const { accept, store } = await openTestStore()
-  const reader = makeReader(store.read)
+  const reader = makeReader(store.across.read)
   const message = aMessage({ to: 'a@ok.test', tags: ['x'], sandbox: true })
   const { id, deliveries } = await accept(message)
   const page = { before: undefined, limit: 10 }
@@ -249,7 +249,7 @@ test('a message tells its deliveries, attempts and events, page by page', async 
   )
   const held = await lease(at)
   await store.writer.settle('worker', [aSettlement(held[1]!)])
-  const reader = makeReader(store.read)
+  const reader = makeReader(store.across.read)
   const first = await reader.message(OURS, id, { after: 0, limit: 2 })
   expect(first?.deliveries.map((row) => row.id)).toEqual(deliveries.slice(0, 2))
   expect(first?.attempts).toMatchObject([{ delivery_id: deliveries[1], number: 1 }])

@@ -6,7 +6,7 @@ import type Database from 'better-sqlite3'
 import { Kysely, SqliteDialect } from 'kysely'
 import { openDatabase } from '../../server/store/hot/database.ts'
 import type { Store } from '../../server/store/open.ts'
-import type { Schema } from '../../server/store/schema.ts'
+import type { AllTenants, Schema } from '../../server/store/schema.ts'
 import { tenantScope } from '../../server/store/tenant-scope.ts'
 
 export interface Planned {
@@ -72,7 +72,7 @@ export async function executedBy(
   const read = new Kysely<Schema>({
     dialect: new SqliteDialect({ database: reader }),
     log: ({ query }) => note(query),
-  })
+  }) as AllTenants
   const writer: Store['writer'] = {
     ...store.writer,
     write(changes) {
@@ -80,10 +80,10 @@ export async function executedBy(
       return store.writer.write(changes)
     },
   }
-  const both = { read, build: store.build }
+  const both = { read, build: store.across.build }
   await work({
     ...store,
-    read,
+    read: read as unknown as Store['read'],
     writer,
     of: (tenant) => tenantScope(tenant, both),
     across: both,

@@ -31,6 +31,7 @@ export const controlPlane: MigrationSpec = {
        expires_at integer not null, used_at integer
      ) strict`,
     `create index user_tokens_user on user_tokens (user_id, purpose)`,
+    `create index user_tokens_age on user_tokens (expires_at)`,
     `insert into user_tokens (user_id, purpose, hash, created_at, expires_at)
        select id, 'setup', setup_hash, created_at, setup_expires_at from users
        where setup_hash is not null`,
@@ -59,6 +60,7 @@ export const controlPlane: MigrationSpec = {
        ended_because text
      ) strict`,
     `create index sessions_user on sessions (user_id)`,
+    `create index sessions_age on sessions (coalesce(ended_at, expires_at))`,
     // pending takes the place of secret once a code has shown that the app has it.
     `create table totp (
        user_id integer primary key, secret text, last_step integer not null,

@@ -1,9 +1,9 @@
 /** The event feed of a tenant, oldest first: poll with the last cursor to miss nothing. */
-import type { Kysely, Selectable } from 'kysely'
+import type { Selectable } from 'kysely'
 import { sql } from 'kysely'
 import { firstIdAt } from '../../core/ids.ts'
 import type { TenantId } from '../../core/ids.ts'
-import type { EventsTable, Schema } from '../schema.ts'
+import type { EventsTable, AllTenants } from '../schema.ts'
 import type { Page } from './messages.ts'
 
 export interface FeedEvent extends Selectable<EventsTable> {
@@ -14,7 +14,7 @@ export interface FeedEvent extends Selectable<EventsTable> {
 const SCAN_ROWS = 20_000
 
 export async function listEvents(
-  read: Kysely<Schema>,
+  read: AllTenants,
   tenant: TenantId,
   page: { after: number | undefined; since: number | undefined; limit: number },
 ): Promise<Page<FeedEvent>> {

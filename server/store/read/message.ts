@@ -1,12 +1,12 @@
 /** One message with everything that happened to it. */
-import type { Kysely, Selectable } from 'kysely'
+import type { Selectable } from 'kysely'
 import type { DeliveryId, MessageId, TenantId } from '../../core/ids.ts'
 import type {
   AttemptsTable,
   DeliveriesTable,
   EventsTable,
   MessagesTable,
-  Schema,
+  AllTenants,
 } from '../schema.ts'
 
 export interface MessageDetail {
@@ -19,7 +19,7 @@ export interface MessageDetail {
 
 /** Undefined when the tenant has no such message. `after` pages through the deliveries of a large one. */
 export async function getMessage(
-  read: Kysely<Schema>,
+  read: AllTenants,
   tenant: TenantId,
   id: MessageId,
   page: { after: number; limit: number },
@@ -45,7 +45,7 @@ export async function getMessage(
 
 /** Undefined when the tenant has no such delivery; `tenant` undefined is the operator's view. */
 export async function getDelivery(
-  read: Kysely<Schema>,
+  read: AllTenants,
   tenant: TenantId | undefined,
   id: DeliveryId,
 ): Promise<MessageDetail | undefined> {
@@ -66,7 +66,7 @@ export async function getDelivery(
 }
 
 async function historyOf(
-  read: Kysely<Schema>,
+  read: AllTenants,
   deliveries: readonly number[],
 ): Promise<Pick<MessageDetail, 'attempts' | 'events'>> {
   if (deliveries.length === 0) return { attempts: [], events: [] }

@@ -3,13 +3,13 @@
  * a bounded number of rows and hand out a cursor to go on, so that no request ever reads the whole table.
  */
 import { sql } from 'kysely'
-import type { Kysely, RawBuilder, Selectable } from 'kysely'
+import type { RawBuilder, Selectable } from 'kysely'
 import type { DeliveryState } from '../../core/delivery.ts'
 import { groupBy } from '../../core/group-by.ts'
 import { asId, firstIdAt } from '../../core/ids.ts'
 import type { MessageId, TenantId } from '../../core/ids.ts'
 import type { Stream } from '../../core/work.ts'
-import type { MessagesTable, Schema } from '../schema.ts'
+import type { MessagesTable, AllTenants } from '../schema.ts'
 
 export interface MessageFilter {
   readonly state?: DeliveryState | undefined
@@ -93,7 +93,7 @@ function candidates(filter: MessageFilter, window: Window): RawBuilder<{ id: num
 
 /** Those of the candidates that pass the whole filter, newest first. */
 const matching = (
-  read: Kysely<Schema>,
+  read: AllTenants,
   ids: readonly number[],
   filter: MessageFilter,
   page: { tenant: TenantId; limit: number },
@@ -125,7 +125,7 @@ const hasDelivery = (filter: MessageFilter): RawBuilder<boolean> =>
     and d.state = ${filter.state} ${filter.to === undefined ? sql`` : sql`and d.recipient = ${filter.to}`})`
 
 export async function listMessages(
-  read: Kysely<Schema>,
+  read: AllTenants,
   tenant: TenantId,
   filter: MessageFilter,
   page: { before: number | undefined; limit: number },
@@ -152,7 +152,7 @@ export async function listMessages(
 }
 
 async function summaries(
-  read: Kysely<Schema>,
+  read: AllTenants,
   messages: readonly Selectable<MessagesTable>[],
 ): Promise<MessageSummary[]> {
   const ids = JSON.stringify(messages.map((row) => row.id))

@@ -1,10 +1,10 @@
 /** The queue as operators see it: per lane, what waits and what holds it. */
 import { sql } from 'kysely'
-import type { Kysely, RawBuilder } from 'kysely'
+import type { RawBuilder } from 'kysely'
 import type { DeliveryState } from '../../core/delivery.ts'
 import { asId } from '../../core/ids.ts'
 import type { DeliveryId, LaneId } from '../../core/ids.ts'
-import type { Schema } from '../schema.ts'
+import type { AllTenants } from '../schema.ts'
 
 export interface LaneQueue {
   readonly id: number
@@ -22,7 +22,7 @@ export interface LaneQueue {
 }
 
 /** Reads one index over all that waits: about a second for ten million deliveries, so it is for people, not for loops. */
-export async function queueByLane(read: Kysely<Schema>, now: number): Promise<LaneQueue[]> {
+export async function queueByLane(read: AllTenants, now: number): Promise<LaneQueue[]> {
   const { rows } = await sql<LaneQueue>`
     select l.id, s.name as source, l.destination, coalesce(q.waiting, 0) as waiting,
       coalesce(q.due, 0) as due, q.oldest, q.next_at, l.suspended_until, l.suspended_because,
@@ -42,7 +42,7 @@ export async function queueByLane(read: Kysely<Schema>, now: number): Promise<La
 
 /** Deliveries without a lane yet, and those held. */
 export async function queueTotals(
-  read: Kysely<Schema>,
+  read: AllTenants,
 ): Promise<{ unrouted: number; waiting: number }> {
   const { rows } = await sql<{ unrouted: number; waiting: number }>`select
     (select count(*) from deliveries indexed by deliveries_unrouted
@@ -71,7 +71,7 @@ function matching(filter: WaitingFilter): RawBuilder<unknown> {
   return sql.join(conditions, sql` and `)
 }
 
-export async function countMatching(read: Kysely<Schema>, filter: WaitingFilter): Promise<number> {
+export async function countMatching(read: AllTenants, filter: WaitingFilter): Promise<number> {
   const { rows } = await sql<{ count: number }>`select count(*) as count from deliveries
     where ${matching(filter)}`.execute(read)
   return rows[0]?.count ?? 0
@@ -79,7 +79,7 @@ export async function countMatching(read: Kysely<Schema>, filter: WaitingFilter)
 
 /** Keys in ascending order, above `after`. */
 export async function idsMatching(
-  read: Kysely<Schema>,
+  read: AllTenants,
   filter: WaitingFilter,
   page: { after: number; limit: number },
 ): Promise<DeliveryId[]> {

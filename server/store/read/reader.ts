@@ -1,7 +1,6 @@
 /** The reads that screens and the API ask for, bound to one read-only handle, so that nobody above needs Kysely. */
-import type { Kysely } from 'kysely'
 import type { DeliveryId, MessageId, TenantId } from '../../core/ids.ts'
-import type { Schema } from '../schema.ts'
+import type { AllTenants } from '../schema.ts'
 import { listEvents } from './events.ts'
 import type { FeedEvent } from './events.ts'
 import { getDelivery, getMessage } from './message.ts'
@@ -35,7 +34,7 @@ export interface Reader {
   ): Promise<Page<FeedEvent>>
 }
 
-export const makeReader = (read: Kysely<Schema>): Reader => ({
+export const makeReader = (read: AllTenants): Reader => ({
   messages: (tenant, filter, page) => listMessages(read, tenant, filter, page),
   message: (tenant, id, page) => getMessage(read, tenant, id, page),
   delivery: (tenant, id) => getDelivery(read, tenant, id),

@@ -31,3 +31,6 @@ select * from "pool_sources"
 
 select * from "limits"
 --   SCAN limits
+
+select * from "quotas"
+--   SCAN quotas

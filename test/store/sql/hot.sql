@@ -17,6 +17,11 @@ insert or ignore into message_tags (tenant_id, tag, message_id) values (?, ?, ?)
 
 insert into deliveries (id, message_id, tenant_id, priority, recipient, domain, state, reason, lane_id, next_at, expires_at, attempts, changed_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)
 
+select used from quota_uses where tenant_id = ? and scope = ? and scope_id = ? and unit = ? and start = ?
+--   SEARCH quota_uses USING PRIMARY KEY (tenant_id=? AND scope=? AND scope_id=? AND unit=? AND start=?)
+
+insert into quota_uses (tenant_id, scope, scope_id, unit, start, used) values (?, ?, ?, ?, ?, ?) on conflict do update set used = used + excluded.used
+
 select 1 from suppressions limit 1
 --   SCAN suppressions USING COVERING INDEX sqlite_autoindex_suppressions_1
 

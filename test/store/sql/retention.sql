@@ -44,6 +44,28 @@ delete from idempotency where (tenant_id, key) in ( select tenant_id, key from i
 --   LIST SUBQUERY 2
 --     SEARCH idempotency USING COVERING INDEX idempotency_age (created_at<?)
 
+delete from quota_uses where (tenant_id, scope, scope_id, unit, start) in ( select tenant_id, scope, scope_id, unit, start from quota_uses indexed by quota_uses_age where unit in ('hour', 'day', 'month') and start < ? limit ?)
+--   SEARCH quota_uses USING PRIMARY KEY (tenant_id=? AND scope=? AND scope_id=? AND unit=? AND start=?)
+--   LIST SUBQUERY 2
+--     SEARCH quota_uses USING COVERING INDEX quota_uses_age (unit=? AND start<?)
+
+delete from sessions where id in ( select id from sessions where coalesce(ended_at, expires_at) < ? limit ?)
+--   SEARCH sessions USING INTEGER PRIMARY KEY (rowid=?)
+--   LIST SUBQUERY 1
+--     SEARCH sessions USING COVERING INDEX sessions_age (<expr><?)
+
+delete from user_tokens where id in ( select id from user_tokens where expires_at < ? limit ?)
+--   SEARCH user_tokens USING INTEGER PRIMARY KEY (rowid=?)
+--   LIST SUBQUERY 1
+--     SEARCH user_tokens USING COVERING INDEX user_tokens_age (expires_at<?)
+
+delete from sign_ins where id in ( select id from sign_ins as old where at < ? and (outcome <> 'ok' or at < ( select max(at) from sign_ins where user_id = old.user_id and outcome = 'ok')) order by at limit ?)
+--   SEARCH sign_ins USING INTEGER PRIMARY KEY (rowid=?)
+--   LIST SUBQUERY 2
+--     SEARCH old USING INDEX sign_ins_age (at<?)
+--     CORRELATED SCALAR SUBQUERY 1
+--       SEARCH sign_ins USING COVERING INDEX sign_ins_user (user_id=? AND outcome=?)
+
 select id, spool from messages indexed by messages_spool where spool is not null and id < ? and not exists (select 1 from deliveries where message_id = messages.id and state in ('queued', 'leased', 'deferred', 'held')) limit ?
 --   SEARCH messages USING COVERING INDEX messages_spool (spool>?)
 --   CORRELATED SCALAR SUBQUERY 1

@@ -129,7 +129,7 @@ async function seeded(): Promise<Seeded> {
 /** When each delivery is due, by recipient. */
 const dueTimes = (cli: TestCli): Promise<Record<string, number>> =>
   withStore(cli, async (store) => {
-    const rows = await store.read
+    const rows = await store.across.read
       .selectFrom('deliveries')
       .select(['recipient', 'next_at'])
       .execute()
@@ -138,7 +138,7 @@ const dueTimes = (cli: TestCli): Promise<Record<string, number>> =>
 
 const version = (cli: TestCli): Promise<string> =>
   withStore(cli, async (store) => {
-    const row = await store.read
+    const row = await store.across.read
       .selectFrom('settings')
       .select('value')
       .where('name', '=', 'catalog.version')

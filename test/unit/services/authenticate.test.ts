@@ -50,7 +50,7 @@ describe('networks', () => {
     const { secret } = await makeKey({ networks: ['192.0.2.0/24'] })
     const { secret: good } = await makeKey()
     const { store } = world.opened
-    const query = store.build
+    const query = store.across.build
       .updateTable('keys')
       .set({ networks: '["nonsense"]', name: 'renamed' })
       .where('id', '=', 1)
@@ -133,7 +133,7 @@ test('a key of a disabled tenant is as good as revoked', async () => {
 test('a scope that this version does not know gives nothing', async () => {
   const { secret } = await makeKey()
   const { store } = world.opened
-  const query = store.build
+  const query = store.across.build
     .updateTable('keys')
     .set({ scopes: '["messages:send","moon:land"]' })
     .compile()
