@@ -201,6 +201,7 @@ export function composeControl(parts: ControlParts) {
       passwords,
       checkPassword: check,
       mail,
+      throttle,
     }),
     accountLinks: makeAccountLinks({
       store,

@@ -52,7 +52,11 @@ export function accountRoutes(
   app.post(
     '/v1/account/password',
     {
-      config: { account: 'open', stepUp: true, refuses: ['SIGN_IN_FAILED', 'PASSWORD_WEAK'] },
+      config: {
+        account: 'open',
+        stepUp: true,
+        refuses: ['SIGN_IN_FAILED', 'PASSWORD_WEAK', 'RATE_LIMITED'],
+      },
       schema: {
         operationId: 'changePassword',
         tags,

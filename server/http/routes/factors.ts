@@ -1,7 +1,8 @@
 /** The second factors of who is signed in: authenticator app, recovery codes, passkeys. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { encodeId } from '../../core/ids.ts'
 import type { Actor } from '../../core/audit.ts'
+import { AppError } from '../../core/errors.ts'
+import { encodeId } from '../../core/ids.ts'
 import type { SessionFacts } from '../../services/auth/caller.ts'
 import type { PasskeyInfo } from '../../services/auth/passkeys.ts'
 import type { RecoveryCodes } from '../../services/auth/recovery-codes.ts'
@@ -60,10 +61,11 @@ export function factorRoutes(app: HttpApp, deps: FactorDeps): void {
 
   /** Recovery codes are for a second factor; without one they would be one themselves. */
   async function forgetCodes(actor: Actor, session: SessionFacts): Promise<void> {
-    if (await totp.isActive(session.user)) return
-    if ((await passkeys.list(session.user)).length > 0) return
+    if (await hasFactor(session)) return
     await recoveryCodes.remove(actor, personOf(session))
   }
+  const hasFactor = async ({ user }: SessionFacts): Promise<boolean> =>
+    (await totp.isActive(user)) || (await passkeys.list(user)).length > 0
 
   app.get(
     '/v1/account/factors',
@@ -149,7 +151,7 @@ export function factorRoutes(app: HttpApp, deps: FactorDeps): void {
   app.post(
     '/v1/account/recovery-codes',
     {
-      config: change,
+      config: { ...change, refuses: ['STATE_CONFLICT'] },
       schema: {
         operationId: 'makeRecoveryCodes',
         tags,
@@ -160,7 +162,12 @@ export function factorRoutes(app: HttpApp, deps: FactorDeps): void {
     },
     async (request, reply) => {
       reply.header('cache-control', 'no-store')
-      const codes = await recoveryCodes.create(actorOf(request), personOf(sessionOf(request)))
+      const session = sessionOf(request)
+      if (!(await hasFactor(session)))
+        throw new AppError('STATE_CONFLICT', {
+          public: 'Recovery codes stand in for a second factor; set one up first.',
+        })
+      const codes = await recoveryCodes.create(actorOf(request), personOf(session))
       return { codes: [...codes] }
     },
   )

@@ -12,12 +12,13 @@ import type { SystemMail } from '../system-mail.ts'
 import { noticeText } from '../system-mail-texts.ts'
 import type { SessionFacts } from './caller.ts'
 import type { Passwords } from './password.ts'
+import type { Throttle } from './throttle.ts'
 
 export interface Account {
   rename(actor: Actor, session: SessionFacts, name: string): Promise<void>
   /**
-   * Ends every other session. SIGN_IN_FAILED when `current` is not right (whoever has none yet gives none),
-   * PASSWORD_WEAK with the reason.
+   * Ends every other session. SIGN_IN_FAILED when `current` is not right (whoever has none yet gives none), RATE_LIMITED
+   * when it was wrong too often, PASSWORD_WEAK with the reason.
    */
   changePassword(
     actor: Actor,
@@ -34,10 +35,31 @@ export interface AccountDeps {
   /** Throws PASSWORD_WEAK. */
   readonly checkPassword: (text: string, about: { email: string; name: string }) => void
   readonly mail: SystemMail
+  readonly throttle: Pick<Throttle, 'check' | 'succeed' | 'release'>
 }
 
 export function makeAccount(deps: AccountDeps): Account {
-  const { store, clock, people, passwords, mail } = deps
+  const { store, clock, people, passwords, mail, throttle } = deps
+
+  /** Whoever finds a session left open must not find the password by it. */
+  async function proveCurrent(
+    hash: string,
+    { id, email }: SessionFacts,
+    given: { readonly current: string; readonly ip: string | undefined },
+  ): Promise<void> {
+    // A budget of the session's own: strangers at the door must not keep its owner from changing the password.
+    const device = `session ${id}`
+    const attempt = { step: 'password', account: email, ip: given.ip ?? '', device } as const
+    await throttle.check(attempt)
+    const { right } = await passwords.verify(hash, given.current).catch(async (error: unknown) => {
+      await throttle.release(attempt)
+      throw error
+    })
+    if (!right)
+      throw new AppError('SIGN_IN_FAILED', { public: 'The present password is not right.' })
+    await throttle.succeed(attempt)
+  }
+
   return {
     async rename(actor, session, name) {
       await store.writer.write([changeUser(store, session.user, { name })], {
@@ -53,11 +75,8 @@ export function makeAccount(deps: AccountDeps): Account {
     async changePassword(actor, session, { current, next }) {
       const person = await people.personForSignIn(session.user)
       if (person === undefined) throw new AppError('SESSION_ENDED')
-      if (person.passwordHash !== undefined) {
-        const { right } = await passwords.verify(person.passwordHash, current ?? '')
-        if (!right)
-          throw new AppError('SIGN_IN_FAILED', { public: 'The present password is not right.' })
-      }
+      if (person.passwordHash !== undefined)
+        await proveCurrent(person.passwordHash, session, { current: current ?? '', ip: actor.ip })
       deps.checkPassword(next, { email: person.email, name: person.name })
       const hash = await passwords.hash(next)
       const now = clock.now()
