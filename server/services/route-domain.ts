@@ -54,6 +54,11 @@ export async function routeDomain(
         continue
       }
       const routed = await deps.routing.find(factsOf(row))
+      // Scheduled mail, or mail that waits for its quota: an attempt now would bring it out of its time.
+      if (routed.kind !== 'lane' && row.next_at > clock.now()) {
+        sooner(row.next_at)
+        continue
+      }
       switch (routed.kind) {
         case 'lane':
           assignments.push({ delivery: asId('delivery', row.id), lane: routed.lane })
