@@ -28,6 +28,9 @@ export const acceptedView = ({ id, deliveries }: AcceptedMessage): AcceptedOut =
     id: encodeId('delivery', delivery.id),
     to: delivery.to,
     state: delivery.state,
+    ...(delivery.expectedAt === undefined
+      ? {}
+      : { expectedAt: formatInstant(delivery.expectedAt) }),
   })),
 })
 

@@ -5,6 +5,7 @@
 import type { Clock, Log, Timer } from '../core/ports.ts'
 import type { Bodies } from '../store/body.ts'
 import type { Store } from '../store/open.ts'
+import { quotaSteps } from '../store/quotas.ts'
 import { finishedSpools, forgetSpools, retentionSteps } from '../store/retention.ts'
 import type { RetentionStep } from '../store/retention.ts'
 
@@ -77,7 +78,8 @@ export function makeRetention(deps: {
       idempotency: now - settings.idempotencyMs,
     }
     let total = await forgetSpooled(cutoffs.bodies)
-    for (const step of retentionSteps(store, cutoffs)) total += await repeat(step)
+    for (const step of [...retentionSteps(store, cutoffs), ...quotaSteps(store, now)])
+      total += await repeat(step)
     deps.bodies.forgetBefore(cutoffs.bodies)
     const orphans = await deps.bodies.sweep(now - ORPHAN_AGE_MS)
     if (total + orphans.length > 0)

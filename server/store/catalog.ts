@@ -12,6 +12,8 @@ import { loadCredentials, loadKeys } from './access-records.ts'
 import type { CredentialRecord, KeyRecord } from './access-records.ts'
 import type { Schema } from './schema.ts'
 import type { Store } from './open.ts'
+import { loadQuotas } from './read/quotas.ts'
+import type { TenantQuotas } from './read/quotas.ts'
 import type { Change } from './writer.ts'
 
 export interface TenantRecord {
@@ -78,6 +80,8 @@ export interface CatalogSnapshot {
   readonly routes: readonly RouteRecord[]
   /** By `scope/key`. */
   readonly limits: ReadonlyMap<string, LimitRecord>
+  /** Only of tenants that have any. */
+  readonly quotas: ReadonlyMap<TenantId, TenantQuotas>
 }
 
 export const domainKey = (tenant: TenantId, name: string): string => `${tenant}/${name}`
@@ -141,6 +145,7 @@ export async function loadCatalog(read: Kysely<Schema>): Promise<CatalogSnapshot
       nextHop: orUndefined(row.next_hop),
     })),
     limits: await loadLimits(read),
+    quotas: await loadQuotas(read),
   }
 }
 
