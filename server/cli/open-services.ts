@@ -20,6 +20,7 @@ import { makeExplainMessage } from '../services/explain-message.ts'
 import { placeholderOwner, prepareInstallation } from '../services/first-start.ts'
 import { openPeople } from '../services/open-people.ts'
 import { makeQueue } from '../services/queue.ts'
+import { makeQuotas } from '../services/quotas.ts'
 import { makeRouting } from '../services/routing.ts'
 import { makeSecrets } from '../services/secrets.ts'
 import { NO_SYSTEM_MAIL } from '../services/system-mail.ts'
@@ -90,6 +91,7 @@ export async function openCliServices(
       explain: makeExplain({ store, catalog, routing }),
       explainMessage: makeExplainMessage({ store }),
       queue: makeQueue({ store, clock }),
+      quotas: makeQuotas({ store, catalog, clock }),
       backups,
       secrets: makeSecrets({ store, dataDir, masterKey, seal, clock, random, log }),
       afterRestore: (actor, facts) => afterRestore(store, actor, facts, clock.now()),

@@ -28,6 +28,7 @@ import { limitList, limitRemove, limitSet } from './limit.ts'
 import { migrate } from './migrate.ts'
 import { poolAdd, poolList, poolSet } from './pool.ts'
 import { queueList, queueRebuild, queueResume, queueRetry, queueSuspend } from './queue.ts'
+import { quotaList, quotaRemove, quotaSet } from './quota.ts'
 import { restore } from './restore.ts'
 import { roleAdd, roleList, roleRemove } from './role.ts'
 import { routeAdd, routeList, routeRemove } from './route.ts'
@@ -84,6 +85,9 @@ export const COMMANDS: readonly Command[] = [
   credentialList,
   credentialRotate,
   credentialRevoke,
+  quotaSet,
+  quotaList,
+  quotaRemove,
   explainDelivery,
   explainMessage,
   userDeactivate,

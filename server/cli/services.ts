@@ -17,6 +17,7 @@ import type { Invitations } from '../services/invitations.ts'
 import type { Members } from '../services/members.ts'
 import type { People } from '../services/people.ts'
 import type { Queue } from '../services/queue.ts'
+import type { Quotas } from '../services/quotas.ts'
 import type { Roles } from '../services/roles.ts'
 import type { Secrets } from '../services/secrets.ts'
 import type { Tenants } from '../services/tenants.ts'
@@ -34,6 +35,7 @@ export interface CliServices {
   readonly explain: Explain
   readonly explainMessage: ExplainMessage
   readonly queue: Queue
+  readonly quotas: Quotas
   readonly backups: Backups
   readonly secrets: Secrets
   /** What a restored installation must be told once; see services/backup/after-restore.ts. */
