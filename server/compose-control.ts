@@ -210,6 +210,7 @@ export function composeControl(parts: ControlParts) {
       mail,
       passwords: { check, hash: (text) => passwords.hash(text) },
       throttle,
+      places,
       placeholderEmail: placeholderOwner(config.hostname),
     }),
     access: makeAccess({ store, catalog, clock, random, hashKey }),

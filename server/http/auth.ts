@@ -163,9 +163,11 @@ export function installAuth(
     const tenant = access.permission === undefined ? undefined : tenantFor(request, session)
     const { permission } = access
     if (permission !== undefined) {
-      if (tenant === undefined && !isPlatformPermission(permission))
+      // Platform roles hold in every tenant: their holders name one where the route is about one.
+      const may = session.abilities.can(permission, tenant)
+      if (!may && tenant === undefined && !isPlatformPermission(permission))
         throw new AppError('TENANT_REQUIRED')
-      if (!session.abilities.can(permission, tenant))
+      if (!may)
         throw new AppError('PERMISSION_MISSING', {
           public: `You may not do that here: it needs the permission ${permission}.`,
         })

@@ -7,10 +7,14 @@ import type { Actor } from '../core/audit.ts'
 import { AppError } from '../core/errors.ts'
 import { encodeId } from '../core/ids.ts'
 import type { UserId } from '../core/ids.ts'
+import type { Place } from '../core/place.ts'
 import type { Clock, Log } from '../core/ports.ts'
+import { networkOf } from '../policy/anomaly-network.ts'
 import { invitationByHash } from '../store/invitations.ts'
 import type { Store } from '../store/open.ts'
+import { securityEventChange } from '../store/security-events.ts'
 import { endSessions } from '../store/sessions.ts'
+import { signInChange } from '../store/sign-ins.ts'
 import { endTokens, tokenByHash, useToken } from '../store/user-tokens.ts'
 import type { TokenPurpose, TokenRow } from '../store/user-tokens.ts'
 import { changeUser, findUser, userId } from '../store/users.ts'
@@ -81,6 +85,7 @@ export interface AccountLinksDeps {
   readonly mail: SystemMail
   readonly passwords: PasswordDoor
   readonly throttle: Pick<Throttle, 'check' | 'succeed'>
+  readonly places: { placeOf(ip: string): Place }
   /** The made-up address of the first owner. */
   readonly placeholderEmail: string
 }
@@ -116,13 +121,18 @@ export function makeAccountLinks(deps: AccountLinksDeps): AccountLinks {
   async function use(
     link: UserLink,
     whence: Whence,
-    { action, change }: { readonly action: string; readonly change: UserChange },
+    {
+      action,
+      change,
+      also = [],
+    }: { readonly action: string; readonly change: UserChange; readonly also?: readonly Change[] },
   ): Promise<void> {
     const now = clock.now()
     const changes: Change[] = [
       useToken(store, link.hash, now),
       changeUser(store, link.user, change),
       endTokens(store, { user: link.user }, now),
+      ...also,
     ]
     if (change.password_hash !== undefined)
       changes.push(
@@ -285,7 +295,32 @@ export function makeAccountLinks(deps: AccountLinksDeps): AccountLinks {
     async finishRelease(token, whence) {
       const link = await linkOf(token, 'release', whence)
       const change = { locked_at: null, locked_because: null }
-      await use(link, whence, { action: 'user.released', change })
+      // Otherwise the next sign-in from there would be as strange as the one that led to the lock.
+      const seen = signInChange(store, {
+        who: link.user,
+        at: clock.now(),
+        ip: whence.ip,
+        network: networkOf(whence.ip),
+        place: deps.places.placeOf(whence.ip),
+        device: '',
+        outcome: 'ok',
+      })
+      const { country } = deps.places.placeOf(whence.ip)
+      const told = securityEventChange(
+        store,
+        {
+          kind: 'account-released',
+          score: 0,
+          decision: 'notify',
+          tenant: undefined,
+          user: link.user,
+          ip: whence.ip,
+          country,
+          data: { by: 'link' },
+        },
+        clock.now(),
+      )
+      await use(link, whence, { action: 'user.released', change, also: [seen, told] })
       return { email: link.email }
     },
 

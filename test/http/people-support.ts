@@ -182,6 +182,7 @@ export async function openPeopleWorld(
     mail,
     passwords: { check: checkPassword, hash: (text) => passwords.hash(text) },
     throttle: makeThrottle({ log }),
+    places: { placeOf: () => ({}) },
     placeholderEmail,
   })
   const sessions = makeSessions({
