@@ -43,6 +43,7 @@ import type { Messages } from './services/messages.ts'
 import { makeMetrics } from './services/metrics.ts'
 import type { Metrics } from './services/metrics.ts'
 import type { Queue } from './services/queue.ts'
+import { makeQuotaWatch } from './services/quota-watch.ts'
 import { makeRetention } from './services/retention.ts'
 import type { Retention } from './services/retention.ts'
 import { routeDomain } from './services/route-domain.ts'
@@ -187,7 +188,9 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
   })
   let closing: Promise<void> | undefined
   let waysInAreClosed = false
+  const quotaWatch = makeQuotaWatch(log)
   const submit = makeSubmit({
+    quotaWatch,
     writer: store.writer,
     bodies,
     catalog,
@@ -283,6 +286,8 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
     smtpSessions: () => submission?.sessions() ?? 0,
     freeDiskBytes: () => disk.freeBytes,
     submission: () => counters,
+    quotas: () => quotaWatch.counts,
+    backups: () => control.backups.counts,
   })
 
   /** Ways in close first, then work drains, then the store: nothing is accepted that could not be kept. */

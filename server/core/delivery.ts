@@ -32,7 +32,7 @@ export const canMove = (from: DeliveryState, to: DeliveryState): boolean =>
 export const MOVE_REASONS = [
   'accepted',
   'scheduled', // sendAt in the future
-  'quota', // waits for the next window of a quota with room
+  'quota', // waits for a window of a quota that has room
   'sandbox', // sender domain not verified: captured, never dialled
   'suppressed-recipient',
   'leased',

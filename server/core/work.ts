@@ -3,7 +3,7 @@ import type { DeliveryState, MoveReason } from './delivery.ts'
 import type { EventType } from './event.ts'
 import type { CredentialId, DeliveryId, KeyId, LaneId, MessageId, TenantId } from './ids.ts'
 import type { Outcome, Verdict } from './outcome.ts'
-import type { QuotaCharge, QuotaFull } from './quota.ts'
+import type { QuotaCharge, QuotaMark, QuotaRefusal } from './quota.ts'
 
 export type Stream = 'transactional' | 'bulk'
 /** Lower goes first inside a lane. */
@@ -37,12 +37,12 @@ export interface NewMessage {
   readonly expiresAt: number
   /** Captured, never dialled. */
   readonly sandbox: boolean
+  /** What it counts against, each recipient as one; undefined: no quota is set. */
+  readonly quota?: readonly QuotaCharge[] | undefined
   readonly smtpUtf8: boolean
   /** Complete RFC 5322 bytes, CRLF lines; or the name of an fsynced spool file that holds them. */
   readonly body: Buffer | { readonly spool: string; readonly size: number }
   readonly recipients: readonly NewRecipient[]
-  /** What it is counted against; undefined: nothing. All messages of a request are of one tenant. */
-  readonly quotas?: readonly QuotaCharge[] | undefined
 }
 
 export interface AcceptRequest {
@@ -56,17 +56,23 @@ export interface AcceptedDelivery {
   readonly to: string
   readonly state: DeliveryState
   readonly lane: LaneId | undefined
-  /** When it may go, epoch ms, if it has to wait for a quota. */
-  readonly waitsUntil?: number | undefined
+  /** When it is first tried, epoch ms, if a quota makes it wait. */
+  readonly expectedAt?: number | undefined
 }
 export interface AcceptedMessage {
   readonly id: MessageId
   readonly deliveries: readonly AcceptedDelivery[]
 }
 export type AcceptResult =
-  | { readonly kind: 'accepted' | 'replayed'; readonly messages: readonly AcceptedMessage[] }
+  | {
+      readonly kind: 'accepted' | 'replayed'
+      readonly messages: readonly AcceptedMessage[]
+      /** Quotas that this request brought near their end or to it. */
+      readonly marks?: readonly QuotaMark[] | undefined
+    }
   | { readonly kind: 'key-reused' }
-  | { readonly kind: 'over-quota'; readonly full: QuotaFull }
+  /** Nothing was kept and nothing counted. */
+  | { readonly kind: 'over-quota'; readonly refusal: QuotaRefusal }
 
 /** One delivery in a worker's hands. */
 export interface LeasedDelivery {

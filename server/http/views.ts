@@ -28,9 +28,9 @@ export const acceptedView = ({ id, deliveries }: AcceptedMessage): AcceptedOut =
     id: encodeId('delivery', delivery.id),
     to: delivery.to,
     state: delivery.state,
-    ...(delivery.waitsUntil === undefined
+    ...(delivery.expectedAt === undefined
       ? {}
-      : { expectedAt: formatInstant(delivery.waitsUntil) }),
+      : { expectedAt: formatInstant(delivery.expectedAt) }),
   })),
 })
 

@@ -9,6 +9,7 @@ import type { MessageDetail } from '../store/read/message.ts'
 import { stringsOf } from '../store/read/messages.ts'
 import type { Store } from '../store/open.ts'
 import type { Catalog } from './catalog.ts'
+import { explainQuota } from './explain-quota.ts'
 import { explainedLimits } from './limits.ts'
 import type { Routing } from './routing.ts'
 
@@ -109,7 +110,10 @@ export function makeExplain(deps: { store: Store; catalog: Catalog; routing: Rou
       route: route?.name,
       lane,
       lastAttempt: lastAttempt(detail.attempts.at(-1)),
-      nextTry: nextTry(row),
+      nextTry:
+        row.state === 'queued' && row.reason === 'quota'
+          ? { at: row.next_at, because: explainQuota(row, detail.events, catalog.current) }
+          : nextTry(row),
       expiresAt: row.expires_at,
     }
   }

@@ -1,6 +1,8 @@
 /** What the product counts, for Prometheus. Label sets are closed: no addresses, no recipient domains. */
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 import type { DeliveryState } from '../core/delivery.ts'
+import type { BackupCounts } from './backup/contract.ts'
+import type { QuotaCounts } from './quota-watch.ts'
 import type { LeasedDelivery, Settlement } from '../core/work.ts'
 
 export type SubmissionCounts = Readonly<
@@ -19,6 +21,20 @@ const SUBMISSION_GAUGES = [
   ['cut', 'cut', 'SMTP sessions ended for being slow, too large or in error since start.'],
 ] as const
 
+const QUOTA_GAUGES = [
+  ['nearly_used', 'nearlyUsed', 'Windows that reached 80 % of their quota since start.'],
+  ['used_up', 'usedUp', 'Windows of quotas that were used up since start.'],
+  ['delayed', 'delayed', 'Deliveries that a quota made wait since start.'],
+  ['refused', 'refused', 'Requests that a quota refused since start.'],
+] as const
+
+const BACKUP_GAUGES = [
+  ['made', 'made', 'Backups made since start.'],
+  ['failed', 'failed', 'Backups that could not be made since start.'],
+  ['damaged', 'damaged', 'Backups that did not prove themselves since start.'],
+  ['last_bytes', 'lastBytes', 'Size of the last backup.'],
+] as const
+
 export interface Gauges {
   /** Operations waiting for the writer, batches committed, operations committed. */
   writer(): { waiting: number; batches: number; ops: number }
@@ -27,6 +43,8 @@ export interface Gauges {
   freeDiskBytes(): number
   /** Counted since start. */
   submission(): SubmissionCounts
+  quotas(): QuotaCounts
+  backups(): BackupCounts
 }
 
 export interface Metrics {
@@ -103,6 +121,15 @@ export function makeMetrics(): Metrics {
       gauge('posthorn_disk_free_bytes', 'Room left on the data disk.', () => gauges.freeDiskBytes())
       for (const [name, field, help] of SUBMISSION_GAUGES)
         gauge(`posthorn_submission_${name}`, help, () => gauges.submission()[field])
+      for (const [name, field, help] of QUOTA_GAUGES)
+        gauge(`posthorn_quota_${name}`, help, () => gauges.quotas()[field])
+      for (const [name, field, help] of BACKUP_GAUGES)
+        gauge(`posthorn_backup_${name}`, help, () => gauges.backups()[field])
+      gauge(
+        'posthorn_backup_last_good_timestamp_seconds',
+        'When the last backup that proved itself was made; 0: none since start.',
+        () => gauges.backups().lastGoodAt / 1_000,
+      )
     },
   }
 

@@ -1,222 +1,216 @@
 /**
- * Quotas for people: set, looked at, taken away; and for `submit`: which of them a message falls under. One message to
- * ten people counts ten. What the sandbox takes is not counted.
+ * Quotas of a tenant, its logins and its sender domains: set, taken away, and shown with how much of them is used. Who
+ * may set which is decided before; counting is done where mail is accepted.
  */
 import type { Actor, AuditDraft, AuditValue } from '../core/audit.ts'
 import { AppError } from '../core/errors.ts'
-import { encodeId } from '../core/ids.ts'
-import type { CredentialId, DomainId, TenantId } from '../core/ids.ts'
+import { decodeId, encodeId } from '../core/ids.ts'
+import type { TenantId } from '../core/ids.ts'
 import type { Clock } from '../core/ports.ts'
-import { QUOTA_SCOPES, QUOTA_UNITS, windowEnd, windowStart } from '../core/quota.ts'
-import type { QuotaCharge, QuotaFull, QuotaLimits, QuotaScope, QuotaUnit } from '../core/quota.ts'
+import { QUOTA_UNITS, windowEnd, windowStart } from '../core/quota.ts'
+import type { QuotaCharge, QuotaLimits, QuotaOver, QuotaScope, QuotaUnit } from '../core/quota.ts'
 import { domainKey } from '../store/catalog.ts'
-import type { CatalogSnapshot } from '../store/catalog.ts'
 import type { Store } from '../store/open.ts'
-import { deleteQuota, quotaKey, saveQuota, usesOf } from '../store/quotas.ts'
-import type { QuotaRecord } from '../store/quotas.ts'
+import { deleteQuota, putQuota, quotaUses } from '../store/quotas.ts'
+import type { QuotaUse } from '../store/quotas.ts'
+import type { QuotaRecord } from '../store/read/quotas.ts'
 import type { Catalog } from './catalog.ts'
+import { quotaRecord } from './quota-charges.ts'
 
-export interface QuotaWindow {
-  readonly unit: QuotaUnit
-  readonly limit: number
-  readonly used: number
-  /** Epoch ms. */
-  readonly resetsAt: number
+/** Whose quota: `of` is the login's or the domain's name or outside id; of the tenant's own it is left out. */
+export interface QuotaTarget {
+  readonly tenant: TenantId
+  readonly scope: QuotaScope
+  readonly of?: string | undefined
+}
+/** All units at once: one that is left out has no limit. */
+export interface QuotaWish extends QuotaTarget, QuotaLimits {
+  readonly over: QuotaOver
 }
 
 export interface QuotaInfo {
   readonly scope: QuotaScope
-  /** Of the tenant, the login or the domain. */
+  /** Outside id of the tenant, login or domain. */
+  readonly id: string
   readonly name: string
-  readonly over: QuotaCharge['over']
-  readonly windows: readonly QuotaWindow[]
+  readonly over: QuotaOver
+  readonly units: readonly {
+    readonly unit: QuotaUnit
+    readonly limit: number
+    /** Recipients in the window of now. */
+    readonly used: number
+    /** Epoch ms. */
+    readonly resetsAt: number
+    /** Recipients that wait for later windows, or are scheduled in them. */
+    readonly planned: number
+  }[]
 }
 
-export interface QuotaTarget {
-  readonly tenant: TenantId
+/** One window in which something counts, of now or later. */
+export interface QuotaUsage {
   readonly scope: QuotaScope
-  /** User name of the login, or the domain; of the tenant itself nothing needs to be named. */
+  readonly id: string
   readonly name: string
+  readonly unit: QuotaUnit
+  /** Epoch ms. */
+  readonly start: number
+  readonly end: number
+  readonly used: number
+  /** Undefined when the quota has no limit in this unit any more. */
+  readonly limit: number | undefined
 }
 
 export interface Quotas {
-  /** NOT_FOUND when the tenant has no such login or domain; BODY_INVALID without any limit. */
-  set(
-    actor: Actor,
-    target: QuotaTarget,
-    quota: { readonly limits: QuotaLimits; readonly over: QuotaCharge['over'] },
-  ): Promise<QuotaInfo>
-  /** NOT_FOUND. */
+  /** BODY_INVALID for limits that are none, NOT_FOUND when the tenant has no such login or domain. */
+  set(actor: Actor, wish: QuotaWish): Promise<QuotaInfo>
+  /** NOT_FOUND when none is set. */
   remove(actor: Actor, target: QuotaTarget): Promise<void>
-  list(tenant: TenantId): Promise<readonly QuotaInfo[]>
+  /** The tenant's own first, then logins, then domains. */
+  list(tenant: TenantId): Promise<QuotaInfo[]>
+  /** Oldest first. */
+  usage(tenant: TenantId): Promise<QuotaUsage[]>
 }
 
-export function makeQuotas({
-  store,
-  catalog,
-  clock,
-}: {
-  readonly store: Store
-  readonly catalog: Catalog
-  readonly clock: Clock
-}): Quotas {
-  const changed = (
-    actor: Actor,
-    target: QuotaTarget,
-    action: string,
-    id: number,
-  ): Omit<AuditDraft, 'before' | 'after'> => ({
-    actor,
-    tenant: target.tenant,
-    action,
-    target: { kind: 'quota', id: quotaKey(target.scope, id), name: target.name },
-  })
+const MOST = 1_000_000_000
+
+export function makeQuotas(deps: { store: Store; catalog: Catalog; clock: Clock }): Quotas {
+  const { store, catalog, clock } = deps
+
+  /** Row key and name of whose quota it is. */
+  function find({ tenant, scope, of }: QuotaTarget): { scopeId: number; name: string } {
+    const { tenants, credentials, domains } = catalog.current
+    const wanted = of ?? ''
+    if (scope === 'tenant') {
+      const found = tenants.get(tenant)
+      if (found !== undefined) return { scopeId: found.id, name: found.name }
+    } else if (scope === 'credential') {
+      const id = decodeId('credential', wanted)
+      for (const one of credentials.values())
+        if (one.tenant === tenant && (one.id === id || one.username === wanted))
+          return { scopeId: one.id, name: one.username }
+    } else {
+      const id = decodeId('domain', wanted)
+      const named = domains.get(domainKey(tenant, wanted))
+      if (named !== undefined) return { scopeId: named.id, name: named.name }
+      for (const one of domains.values())
+        if (one.tenant === tenant && one.id === id) return { scopeId: one.id, name: one.name }
+    }
+    throw new AppError('NOT_FOUND', { public: NOTHING[scope](wanted) })
+  }
+
+  const known = (tenant: TenantId, scope: QuotaScope, scopeId: number): QuotaRecord | undefined =>
+    quotaRecord(catalog.current.quotas.get(tenant), scope, scopeId)
 
   async function list(tenant: TenantId): Promise<QuotaInfo[]> {
+    const quotas = catalog.current.quotas.get(tenant)
+    if (quotas === undefined) return []
     const now = clock.now()
-    const starts = {
-      hour: windowStart('hour', now),
-      day: windowStart('day', now),
-      month: windowStart('month', now),
-    }
-    const uses = await usesOf(store, tenant, starts)
-    const snapshot = catalog.current
-    return [...snapshot.quotas.values()]
-      .filter((quota) => quota.tenant === tenant)
-      .map((quota) => ({
-        scope: quota.scope,
-        name: nameOf(snapshot, quota),
-        over: quota.over,
-        windows: QUOTA_UNITS.flatMap((unit) => {
-          const limit = quota.limits[unit]
-          if (limit === undefined) return []
-          const use = uses.find(
-            (one) => one.unit === unit && one.scope === quota.scope && one.id === quota.id,
-          )
-          return [{ unit, limit, used: use?.used ?? 0, resetsAt: windowEnd(unit, starts[unit]) }]
-        }),
-      }))
-      .sort((a, b) => QUOTA_SCOPES.indexOf(a.scope) - QUOTA_SCOPES.indexOf(b.scope))
+    const uses = await quotaUses(store, tenant, now)
+    const records = [
+      ...(quotas.tenant === undefined ? [] : [quotas.tenant]),
+      ...quotas.credentials.values(),
+      ...quotas.domains.values(),
+    ]
+    return records.map((record) => infoOf(record, uses, now))
   }
 
   return {
     list,
-    async set(actor, target, { limits, over }) {
-      if (QUOTA_UNITS.every((unit) => limits[unit] === undefined))
-        throw new AppError('BODY_INVALID', {
-          public: 'A quota needs a limit for the hour, the day or the month.',
-          fields: [{ path: 'limits', message: 'names no limit' }],
-        })
-      const id = idOf(catalog.current, target)
-      const { tenant, scope } = target
-      const former = catalog.current.quotas.get(quotaKey(scope, id))
-      const record: AuditDraft = {
-        ...changed(actor, target, 'quota.changed', id),
-        before: former === undefined ? null : auditOf(former),
-        after: auditOf({ limits, over }),
-      }
-      await saveQuota(store, { tenant, scope, id, limits, over }, { now: clock.now(), record })
+    async set(actor, { tenant, scope, of, over, ...wished }) {
+      const limits = checked(wished)
+      const { scopeId, name } = find({ tenant, scope, of })
+      const charge: QuotaCharge = { scope, scopeId, limits, over }
+      const before = known(tenant, scope, scopeId)?.charge
+      await putQuota(store, { tenant, charge }, clock.now(), {
+        ...draft(actor, tenant, charge, name),
+        action: 'quota.changed',
+        before: before && auditValue(before),
+        after: auditValue(charge),
+      })
       await catalog.refresh()
-      const info = (await list(tenant)).find(
-        (one) => one.scope === scope && one.name === nameOf(catalog.current, { scope, id, tenant }),
-      )
-      if (info === undefined) throw new AppError('NOT_FOUND')
-      return info
+      const now = clock.now()
+      return infoOf({ name, charge }, await quotaUses(store, tenant, now), now)
     },
     async remove(actor, target) {
-      const id = idOf(catalog.current, target)
-      const former = catalog.current.quotas.get(quotaKey(target.scope, id))
+      const { tenant, scope } = target
+      const { scopeId, name } = find(target)
+      const before = known(tenant, scope, scopeId)?.charge
       await deleteQuota(
         store,
-        { tenant: target.tenant, scope: target.scope, id },
+        { tenant, scope, scopeId },
         {
-          ...changed(actor, target, 'quota.removed', id),
-          before: former === undefined ? null : auditOf(former),
+          ...draft(actor, tenant, { scope, scopeId }, name),
+          action: 'quota.removed',
+          before: before && auditValue(before),
         },
       )
       await catalog.refresh()
     },
+    async usage(tenant) {
+      const uses = await quotaUses(store, tenant, clock.now())
+      return uses.flatMap(({ scope, scopeId, unit, start, used }): QuotaUsage[] => {
+        const record = known(tenant, scope, scopeId)
+        if (record === undefined) return []
+        const { name, charge } = record
+        const window = { start, end: windowEnd(unit, start), used, limit: charge.limits[unit] }
+        return [{ scope, id: encodeId(scope, charge.scopeId), name, unit, ...window }]
+      })
+    },
   }
 }
 
-const auditOf = ({ limits, over }: Pick<QuotaCharge, 'limits' | 'over'>): AuditValue => ({
+const NOTHING: Readonly<Record<QuotaScope, (name: string) => string>> = {
+  tenant: () => 'There is no such tenant.',
+  credential: (name) => `There is no SMTP login ${name} in this tenant.`,
+  domain: (name) => `There is no domain ${name} in this tenant.`,
+}
+
+/** Whole numbers from 1, and at least one. */
+function checked(wished: QuotaLimits): QuotaLimits {
+  const set = QUOTA_UNITS.flatMap((unit) => {
+    const limit = wished[unit]
+    return limit === undefined ? [] : [[unit, limit] as const]
+  })
+  const wrong = set.filter(([, limit]) => !Number.isInteger(limit) || limit < 1 || limit > MOST)
+  if (wrong.length > 0)
+    throw new AppError('BODY_INVALID', {
+      public: 'A quota is a whole number of recipients, at least 1.',
+      fields: wrong.map(([unit]) => ({ path: unit, message: `must be from 1 to ${MOST}` })),
+    })
+  if (set.length === 0)
+    throw new AppError('BODY_INVALID', { public: 'A quota needs a limit per hour, day or month.' })
+  return Object.fromEntries(set)
+}
+
+function infoOf({ name, charge }: QuotaRecord, uses: readonly QuotaUse[], now: number): QuotaInfo {
+  const { scope, scopeId, limits, over } = charge
+  const own = uses.filter((use) => use.scope === scope && use.scopeId === scopeId)
+  const units = QUOTA_UNITS.flatMap((unit): QuotaInfo['units'] => {
+    const limit = limits[unit]
+    if (limit === undefined) return []
+    const start = windowStart(unit, now)
+    const windows = own.filter((use) => use.unit === unit)
+    const total = windows.reduce((sum, use) => sum + use.used, 0)
+    const used = windows.find((use) => use.start === start)?.used ?? 0
+    return [{ unit, limit, used, resetsAt: windowEnd(unit, now), planned: total - used }]
+  })
+  return { scope, id: encodeId(scope, scopeId), name, over, units }
+}
+
+const draft = (
+  actor: Actor,
+  tenant: TenantId,
+  { scope, scopeId }: Pick<QuotaCharge, 'scope' | 'scopeId'>,
+  name: string,
+): Pick<AuditDraft, 'actor' | 'tenant' | 'target'> => ({
+  actor,
+  tenant,
+  target: { kind: scope, id: encodeId(scope, scopeId), name },
+})
+
+const auditValue = ({ limits, over }: QuotaCharge): AuditValue => ({
   hour: limits.hour ?? null,
   day: limits.day ?? null,
   month: limits.month ?? null,
   over,
 })
-
-/** Throws NOT_FOUND. */
-function idOf(snapshot: CatalogSnapshot, { tenant, scope, name }: QuotaTarget): number {
-  switch (scope) {
-    case 'tenant':
-      if (snapshot.tenants.has(tenant)) return tenant
-      throw new AppError('NOT_FOUND')
-    case 'credential': {
-      const login = snapshot.credentials.get(name)
-      if (login?.tenant === tenant) return login.id
-      throw new AppError('NOT_FOUND')
-    }
-    case 'domain': {
-      const domain = snapshot.domains.get(domainKey(tenant, name))
-      if (domain !== undefined) return domain.id
-      throw new AppError('NOT_FOUND')
-    }
-  }
-}
-
-function nameOf(
-  snapshot: CatalogSnapshot,
-  { scope, id, tenant }: Pick<QuotaRecord, 'scope' | 'id' | 'tenant'>,
-): string {
-  const named = {
-    tenant: () => snapshot.tenants.get(tenant)?.name,
-    credential: () => find(snapshot.credentials.values(), id)?.username,
-    domain: () => find(snapshot.domains.values(), id)?.name,
-  }[scope]()
-  // What it was for is gone.
-  return named ?? encodeId(scope, id)
-}
-
-function find<T extends { readonly id: number }>(rows: Iterable<T>, id: number): T | undefined {
-  for (const row of rows) if (row.id === id) return row
-  return undefined
-}
-
-/** What a message is counted against; undefined: nothing, which costs one look at an empty map. */
-export function quotasFor(
-  snapshot: CatalogSnapshot,
-  message: {
-    readonly tenant: TenantId
-    readonly credential: CredentialId | undefined
-    readonly domain: DomainId
-  },
-): readonly QuotaCharge[] | undefined {
-  const { quotas } = snapshot
-  if (quotas.size === 0) return undefined
-  const charges = [
-    quotas.get(quotaKey('tenant', message.tenant)),
-    message.credential === undefined
-      ? undefined
-      : quotas.get(quotaKey('credential', message.credential)),
-    quotas.get(quotaKey('domain', message.domain)),
-  ].filter((charge) => charge !== undefined)
-  return charges.length === 0 ? undefined : charges
-}
-
-const WORDS = { hour: 'hourly', day: 'daily', month: 'monthly' } as const
-
-/** Why a message is not taken, with the time to wait. */
-export function overQuota(
-  snapshot: CatalogSnapshot,
-  { scope, id, unit, limit, until }: QuotaFull,
-  tenant: TenantId,
-  now: number,
-): AppError {
-  const whose = scope === 'credential' ? 'login' : scope
-  const name = nameOf(snapshot, { scope, id, tenant })
-  return new AppError('QUOTA_EXCEEDED', {
-    public: `The ${WORDS[unit]} quota of ${limit} recipients of the ${whose} ${name} is used up until ${new Date(until).toISOString()}.`,
-    retryAfterMs: Math.max(1, until - now),
-  })
-}

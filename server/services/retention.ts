@@ -5,11 +5,10 @@
 import type { Clock, Log, Timer } from '../core/ports.ts'
 import type { Bodies } from '../store/body.ts'
 import type { Store } from '../store/open.ts'
+import { quotaSteps } from '../store/quotas.ts'
 import { finishedSpools, forgetSpools, retentionSteps } from '../store/retention.ts'
 import type { RetentionStep } from '../store/retention.ts'
 
-/** Longer than the longest window of a quota. */
-const QUOTA_USES_MS = 62 * 86_400_000
 /** What strange sign-ins are told by looks back no further. */
 const VISITS_MS = 90 * 86_400_000
 
@@ -80,11 +79,11 @@ export function makeRetention(deps: {
       deliveries: now - settings.deliveriesMs,
       events: now - settings.eventsMs,
       idempotency: now - settings.idempotencyMs,
-      quotaUses: now - QUOTA_USES_MS,
       visits: now - VISITS_MS,
     }
     let total = await forgetSpooled(cutoffs.bodies)
-    for (const step of retentionSteps(store, cutoffs)) total += await repeat(step)
+    for (const step of [...retentionSteps(store, cutoffs), ...quotaSteps(store, now)])
+      total += await repeat(step)
     deps.bodies.forgetBefore(cutoffs.bodies)
     const orphans = await deps.bodies.sweep(now - ORPHAN_AGE_MS)
     if (total + orphans.length > 0)

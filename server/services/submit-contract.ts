@@ -60,7 +60,8 @@ export interface SubmitResult {
 
 /**
  * All throw AppError: invalid input with field paths (`0/to/1` in a batch), RATE_LIMITED,
- * MESSAGE_TOO_BIG, IDEMPOTENCY_KEY_REUSED, STORE_FULL, STORE_UNAVAILABLE, SHUTTING_DOWN. Resolving means fsynced.
+ * QUOTA_EXCEEDED, MESSAGE_TOO_BIG, IDEMPOTENCY_KEY_REUSED, STORE_FULL, STORE_UNAVAILABLE, SHUTTING_DOWN. Resolving
+ * means fsynced.
  */
 export interface Submit {
   raw(submission: RawSubmission): Promise<SubmitResult>

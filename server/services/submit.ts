@@ -1,47 +1,27 @@
 /**
- * Accepts mail from every way in: checks, normalises, and keeps it in one group commit before anybody is answered.
- * It asks no DNS and signs nothing; a lane that is already known is taken along, the rest is the router's work.
+ * Accepts mail from every way in: checks, prepares, and keeps it in one group commit before anybody is answered. It
+ * asks no DNS and signs nothing; a lane that is already known is taken along, the rest is the router's work.
  */
-import { isAscii } from 'node:buffer'
-import { parseAddress } from '../core/address.ts'
-import type { ParsedAddress } from '../core/address.ts'
 import { AppError } from '../core/errors.ts'
 import type { LaneId } from '../core/ids.ts'
 import type { Clock, Random } from '../core/ports.ts'
-import type { AcceptRequest, AcceptResult, NewMessage, NewRecipient, Stream } from '../core/work.ts'
-import { downgradeMessage } from '../protocol/downgrade.ts'
-import { formatMailDate } from '../protocol/date.ts'
-import { inspectMessage } from '../protocol/inspect.ts'
-import type { Inspection } from '../protocol/inspect.ts'
-import { normaliseMessage } from '../protocol/normalise.ts'
+import type { AcceptRequest, AcceptResult, NewMessage } from '../core/work.ts'
 import type { Bodies } from '../store/body.ts'
 import type { Writer } from '../store/writer.ts'
-import type { Principal } from './auth/principal.ts'
 import type { Budget } from './budget.ts'
-import { buildMessage } from './build-message.ts'
-import type { Content } from './build-message.ts'
 import type { Catalog } from './catalog.ts'
 import type { DiskGuard } from './disk.ts'
-import type { Routing } from './routing.ts'
-import { overQuota, quotasFor } from './quotas.ts'
-import { verifiedDomain } from './sender.ts'
 import { fingerprintOf } from './fingerprint.ts'
-import type {
-  BuiltSubmission,
-  RawSubmission,
-  Submit,
-  SubmitOptions,
-  SubmitResult,
-} from './submit-contract.ts'
+import { makePrepare } from './prepare.ts'
+import type { PrepareSettings, Prepared } from './prepare.ts'
+import { overQuota } from './quota-charges.ts'
+import type { QuotaWatch } from './quota-watch.ts'
+import type { Routing } from './routing.ts'
+import { checkMailFrom, parseRecipients } from './submit-checks.ts'
+import type { RawSubmission, Submit, SubmitResult } from './submit-contract.ts'
 
-export interface SubmitSettings {
-  readonly hostname: string
-  readonly maxMessageBytes: number
-  readonly maxRecipients: number
+export interface SubmitSettings extends PrepareSettings {
   readonly spoolOverBytes: number
-  readonly scheduleAheadMs: number
-  /** How long a delivery is tried, per stream. */
-  readonly maxAgeMs: Readonly<Record<Stream, number>>
 }
 
 export interface SubmitDeps {
@@ -50,6 +30,8 @@ export interface SubmitDeps {
   readonly catalog: Catalog
   readonly routing: Pick<Routing, 'peek'>
   readonly budget: Budget
+  /** Hears of each request that counted against a quota, or was over one. */
+  readonly quotaWatch?: QuotaWatch | undefined
   readonly disk: DiskGuard
   readonly clock: Clock
   readonly random: Random
@@ -60,124 +42,14 @@ export interface SubmitDeps {
   readonly isClosing: () => boolean
 }
 
-/** RFC 5322 §2.1.1, without CRLF. */
-const MAX_LINE = 998
-
-/** Ready to be kept, but for the body, which may still have to go to a spool file. */
-type Prepared = Omit<NewMessage, 'body'> & { readonly body: Buffer }
-
 export function makeSubmit(deps: SubmitDeps): Submit {
   const { clock, settings } = deps
+  const prepare = makePrepare(deps)
 
   /** Throws when nothing can be accepted at all. */
   function refuseWhenClosed(): void {
     if (deps.isClosing()) throw new AppError('SHUTTING_DOWN')
     if (deps.disk.isFull) throw new AppError('STORE_FULL')
-  }
-
-  function parseRecipients(texts: readonly string[], smtpUtf8: boolean): ParsedAddress[] {
-    if (texts.length === 0) throw new AppError('RECIPIENTS_MISSING')
-    const unique = new Map<string, ParsedAddress>()
-    texts.forEach((text, i) => {
-      const parsed = parseAddress(text, { allowQuoted: true, smtpUtf8 })
-      if (!parsed.ok)
-        throw new AppError('ADDRESS_INVALID', {
-          public: `A recipient is not a valid address: ${parsed.reason}.`,
-          fields: [{ path: `recipients/${i}`, message: parsed.reason }],
-        })
-      unique.set(parsed.address, parsed)
-    })
-    refuseTooMany(unique.size)
-    return [...unique.values()]
-  }
-
-  function refuseTooMany(recipients: number): void {
-    if (recipients <= settings.maxRecipients) return
-    throw new AppError('RECIPIENTS_TOO_MANY', {
-      public: `The message has ${recipients} recipients; at most ${settings.maxRecipients} are allowed.`,
-    })
-  }
-
-  function checkSendAt(sendAt: number | undefined): number | undefined {
-    if (sendAt === undefined) return undefined
-    const now = clock.now()
-    if (sendAt > now + settings.scheduleAheadMs || sendAt < now - 86_400_000)
-      throw new AppError('SEND_AT_INVALID', {
-        public: `sendAt must lie between yesterday and ${Math.round(settings.scheduleAheadMs / 86_400_000)} days from now.`,
-        fields: [{ path: 'sendAt', message: 'out of range' }],
-      })
-    return sendAt > now ? sendAt : undefined
-  }
-
-  /** The bytes to keep: normalised, and 7-bit safe so that no next hop has to be asked for 8BITMIME. */
-  function normalise(inspection: Inspection, received: string | undefined): Content {
-    const { header } = inspection
-    const kept = normaliseMessage(inspection, {
-      now: clock.now(),
-      messageIdDomain: header.fromDomain,
-      newMessageId: () => newMessageId(deps.random, clock.now()),
-      ...(received === undefined ? {} : { receivedLine: received }),
-    })
-    const isSafe = !inspection.has8bit && inspection.longestLine <= MAX_LINE
-    return {
-      raw: isSafe ? kept.raw : downgradeMessage(kept.raw).raw,
-      headerFrom: header.from,
-      fromDomain: header.fromDomain,
-      subject: header.subject,
-      messageId: kept.messageId,
-    }
-  }
-
-  function prepare(input: {
-    principal: Principal
-    via: 'smtp' | 'api'
-    mailFrom: string
-    recipients: readonly ParsedAddress[]
-    content: Content
-    smtpUtf8: boolean
-    options: SubmitOptions
-  }): Prepared {
-    const { principal, content, options, recipients } = input
-    const now = clock.now()
-    const stream = options.stream ?? 'transactional'
-    const tags = options.tags ?? []
-    const sendAt = checkSendAt(options.sendAt)
-    const sender = verifiedDomain(deps.catalog.current, principal.tenant, content.fromDomain)
-    const sandbox = sender === undefined || principal.mode === 'test'
-    const facts = { tenant: principal.tenant, stream, tags, senderDomain: content.fromDomain }
-    return {
-      tenant: principal.tenant,
-      stream,
-      via: input.via,
-      credential: principal.credential,
-      key: principal.key,
-      mailFrom: input.mailFrom,
-      headerFrom: content.headerFrom,
-      subject: content.subject,
-      messageIdHeader: content.messageId,
-      tags,
-      metadata: options.metadata ?? {},
-      sendAt,
-      expiresAt: (sendAt ?? now) + settings.maxAgeMs[stream],
-      sandbox,
-      // Of the message itself; a recipient's own address concerns only its delivery.
-      quotas: sandbox
-        ? undefined
-        : quotasFor(deps.catalog.current, {
-            tenant: principal.tenant,
-            credential: principal.credential,
-            domain: sender.id,
-          }),
-      smtpUtf8: input.smtpUtf8 && !(isAsciiText(input.mailFrom) && hasAsciiHeader(content.raw)),
-      body: content.raw,
-      recipients: recipients.map((to): NewRecipient => ({
-        address: to.address,
-        domain: to.domain,
-        lane: sandbox
-          ? undefined
-          : deps.routing.peek({ ...facts, recipient: to.address, recipientDomain: to.domain }),
-      })),
-    }
   }
 
   async function keep(
@@ -203,12 +75,10 @@ export function makeSubmit(deps: SubmitDeps): Submit {
       if (result?.kind !== 'accepted')
         await Promise.all(spooled.map((name) => deps.bodies.unspool(name)))
     }
+    if (prepared.some(({ quota }) => quota !== undefined)) deps.quotaWatch?.note(result)
     if (result.kind === 'key-reused') throw new AppError('IDEMPOTENCY_KEY_REUSED')
-    const [first] = prepared
-    if (result.kind === 'over-quota') {
-      if (first === undefined) throw new AppError('QUOTA_EXCEEDED')
-      throw overQuota(deps.catalog.current, result.full, first.tenant, clock.now())
-    }
+    if (result.kind === 'over-quota')
+      throw overQuota(deps.catalog.current, prepared[0]!.tenant, result.refusal, clock.now())
     if (result.kind === 'accepted') wakeUp(prepared, result)
     return { replayed: result.kind === 'replayed', messages: result.messages }
   }
@@ -231,63 +101,20 @@ export function makeSubmit(deps: SubmitDeps): Submit {
 
   async function raw(submission: RawSubmission): Promise<SubmitResult> {
     refuseWhenClosed()
-    const { principal, options } = submission
+    const { principal, smtpUtf8 } = submission
     if (submission.raw.length > settings.maxMessageBytes) throw new AppError('MESSAGE_TOO_BIG')
-    const recipients = parseRecipients(submission.recipients, submission.smtpUtf8)
-    checkMailFrom(submission.mailFrom, submission.smtpUtf8)
+    const recipients = parseRecipients(submission.recipients, {
+      smtpUtf8,
+      most: settings.maxRecipients,
+    })
+    checkMailFrom(submission.mailFrom, smtpUtf8)
     deps.budget.check(principal, recipients.length)
-    const inspection = inspectMessage(submission.raw, {
-      repair: submission.repairNewlines,
-      smtpUtf8: submission.smtpUtf8,
-    })
-    if (!inspection.ok)
-      throw new AppError(inspection.code, {
-        public: inspection.text,
-        enhanced: inspection.enhanced,
-      })
-    const { posthorn } = inspection
-    const prepared = prepare({
-      principal,
-      via: submission.via,
-      mailFrom: submission.mailFrom,
-      recipients,
-      content: normalise(inspection, receivedLine(submission, settings.hostname, clock.now())),
-      smtpUtf8: submission.smtpUtf8,
-      options: {
-        stream: options.stream ?? posthorn.stream,
-        tags: options.tags ?? posthorn.tags,
-        metadata: options.metadata ?? posthorn.metadata,
-        sendAt: options.sendAt ?? posthorn.sendAt,
-      },
-    })
-    const key = options.idempotencyKey ?? posthorn.idempotencyKey
+    const { message, idempotencyKey: key } = prepare.raw(submission, recipients)
     const idempotency =
       key === undefined ? undefined : { key, fingerprint: fingerprintOf(submission) }
-    const result = await keep([prepared], idempotency)
+    const result = await keep([message], idempotency)
     deps.budget.spend(principal, recipients.length)
     return result
-  }
-
-  async function prepareBuilt(
-    principal: Principal,
-    submission: BuiltSubmission,
-  ): Promise<Prepared> {
-    const now = clock.now()
-    const { content, recipients } = await buildMessage(submission, {
-      now,
-      newMessageId: () => newMessageId(deps.random, now),
-    })
-    if (content.raw.length > settings.maxMessageBytes) throw new AppError('MESSAGE_TOO_BIG')
-    refuseTooMany(recipients.length)
-    return prepare({
-      principal,
-      via: 'api',
-      mailFrom: content.headerFrom,
-      recipients,
-      content,
-      smtpUtf8: true,
-      options: submission.options,
-    })
   }
 
   return {
@@ -297,7 +124,7 @@ export function makeSubmit(deps: SubmitDeps): Submit {
       const prepared: Prepared[] = []
       for (const submission of batch) {
         try {
-          prepared.push(await prepareBuilt(principal, submission))
+          prepared.push(await prepare.built(principal, submission))
         } catch (error) {
           throw error instanceof AppError ? error.below(submission.path) : error
         }
@@ -308,36 +135,4 @@ export function makeSubmit(deps: SubmitDeps): Submit {
       deps.budget.check(principal, 1)
     },
   }
-}
-
-function checkMailFrom(mailFrom: string, smtpUtf8: boolean): void {
-  // The null sender of notices, RFC 5321 §4.5.5.
-  if (mailFrom === '') return
-  const parsed = parseAddress(mailFrom, { allowQuoted: true, smtpUtf8 })
-  if (!parsed.ok)
-    throw new AppError('SENDER_INVALID', {
-      public: `The sender is not a valid address: ${parsed.reason}.`,
-      fields: [{ path: 'from', message: parsed.reason }],
-    })
-}
-
-/** RFC 5321 §4.4, without the client's address: whoever sends through us does not publish where its servers are. */
-const receivedLine = (
-  submission: RawSubmission,
-  hostname: string,
-  now: number,
-): string | undefined =>
-  submission.via === 'smtp'
-    ? `Received: by ${hostname} (Posthorn) with ESMTP;\r\n ${formatMailDate(now)}\r\n`
-    : undefined
-
-const newMessageId = (random: Random, now: number): string =>
-  `${now.toString(36)}.${random.bytes(12).toString('hex')}`
-
-const isAsciiText = (text: string): boolean => Buffer.byteLength(text) === text.length
-
-/** RFC 6532: a header in UTF-8 may only go where SMTPUTF8 is offered. */
-function hasAsciiHeader(raw: Buffer): boolean {
-  const end = raw.indexOf('\r\n\r\n')
-  return isAscii(end < 0 ? raw : raw.subarray(0, end))
 }

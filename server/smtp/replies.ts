@@ -43,6 +43,7 @@ const BY_CODE: Readonly<Partial<Record<ErrorCode, Codes>>> = {
   RECIPIENTS_TOO_MANY: [452, '4.5.3'],
   AUTH_REQUIRED: [530, '5.7.0'],
   CONNECTIONS_LIMITED: [421, '4.7.0'],
+  QUOTA_EXCEEDED: [452, '4.7.1'],
   STORE_FULL: [452, '4.3.1'],
   SHUTTING_DOWN: [421, '4.3.2'],
 }

@@ -170,7 +170,7 @@ export async function adoptBackup(
 
 /** Newest first, those that were deleted left out. */
 export function listBackupRows(store: Store, limit = 1_000): Promise<BackupRow[]> {
-  return store.across.read
+  return store.read
     .selectFrom('backups')
     .selectAll()
     .where('state', '!=', 'deleted')

@@ -9,10 +9,10 @@ import type { DomainId, LaneId, PoolId, RouteId, SourceId, TenantId } from '../c
 import type { Destination, Source } from '../core/lane.ts'
 import { loadCredentials, loadKeys } from './access-records.ts'
 import type { CredentialRecord, KeyRecord } from './access-records.ts'
-import { loadQuotas } from './quotas.ts'
-import type { QuotaRecord } from './quotas.ts'
 import type { AllTenants } from './schema.ts'
 import type { Store } from './open.ts'
+import { loadQuotas } from './read/quotas.ts'
+import type { TenantQuotas } from './read/quotas.ts'
 import type { Change } from './writer.ts'
 
 export interface TenantRecord {
@@ -79,8 +79,8 @@ export interface CatalogSnapshot {
   readonly routes: readonly RouteRecord[]
   /** By `scope/key`. */
   readonly limits: ReadonlyMap<string, LimitRecord>
-  /** By `quotaKey`. */
-  readonly quotas: ReadonlyMap<string, QuotaRecord>
+  /** Only of tenants that have any. */
+  readonly quotas: ReadonlyMap<TenantId, TenantQuotas>
 }
 
 export const domainKey = (tenant: TenantId, name: string): string => `${tenant}/${name}`

@@ -1,97 +1,103 @@
-/** Rows of quotas and of what was used of them. What is used is written where mail is kept (hot/quota.ts). */
+/** Rows of quotas, and what is counted of them. Counting itself is the writer thread's. */
+import { sql } from 'kysely'
 import type { ChangeRecord } from '../core/audit.ts'
-import { asId } from '../core/ids.ts'
 import type { TenantId } from '../core/ids.ts'
+import { QUOTA_UNITS, windowStart } from '../core/quota.ts'
 import type { QuotaCharge, QuotaScope, QuotaUnit } from '../core/quota.ts'
 import { bumpCatalog } from './catalog.ts'
 import type { Store } from './open.ts'
-import type { AllTenants } from './schema.ts'
-import type { QuotasTable } from './schema-control.ts'
+import { STEP_ROWS } from './retention.ts'
+import type { RetentionStep } from './retention.ts'
 
-/** A quota with the tenant that it is in. */
-export interface QuotaRecord extends QuotaCharge {
-  readonly tenant: TenantId
-}
-
-export const quotaKey = (scope: QuotaScope, id: number): string => `${scope}/${id}`
-
-/** By `quotaKey`. */
-export async function loadQuotas(read: AllTenants): Promise<ReadonlyMap<string, QuotaRecord>> {
-  const rows = await read.selectFrom('quotas').selectAll().execute()
-  return new Map(rows.map((row) => [quotaKey(row.scope, row.scope_id), recordOf(row)]))
-}
-
-const recordOf = (row: QuotasTable): QuotaRecord => ({
-  tenant: asId('tenant', row.tenant_id),
-  scope: row.scope,
-  id: row.scope_id,
-  limits: {
-    ...(row.hour === null ? {} : { hour: row.hour }),
-    ...(row.day === null ? {} : { day: row.day }),
-    ...(row.month === null ? {} : { month: row.month }),
-  },
-  over: row.over,
-})
-
-/** Sets a quota, or changes it. */
-export async function saveQuota(
+/** Sets the quota in all its units, in place of the one before. */
+export async function putQuota(
   store: Store,
-  quota: QuotaRecord,
-  by: { readonly now: number; readonly record: ChangeRecord },
+  quota: { tenant: TenantId; charge: QuotaCharge },
+  now: number,
+  record: ChangeRecord,
 ): Promise<void> {
-  const { hour = null, day = null, month = null } = quota.limits
-  const values = { hour, day, month, over: quota.over, changed_at: by.now }
+  const { scope, scopeId, limits, over } = quota.charge
+  const values = {
+    hour: limits.hour ?? null,
+    day: limits.day ?? null,
+    month: limits.month ?? null,
+    over,
+    changed_at: now,
+  }
   const query = store.build
     .insertInto('quotas')
-    .values({ tenant_id: quota.tenant, scope: quota.scope, scope_id: quota.id, ...values })
+    .values({ tenant_id: quota.tenant, scope, scope_id: scopeId, ...values })
     .onConflict((conflict) =>
       conflict.columns(['tenant_id', 'scope', 'scope_id']).doUpdateSet(values),
     )
     .compile()
-  await store.writer.write([{ query }, bumpCatalog(store)], by.record)
+  await store.writer.write([{ query }, bumpCatalog(store)], record)
 }
 
-/** NOT_FOUND when there is none. What was used stays counted, in case one is set again. */
+/** NOT_FOUND when there is none. What was counted stays, so that taking a quota away and back resets nothing. */
 export async function deleteQuota(
   store: Store,
-  quota: Pick<QuotaRecord, 'tenant' | 'scope' | 'id'>,
+  quota: { tenant: TenantId } & Pick<QuotaCharge, 'scope' | 'scopeId'>,
   record: ChangeRecord,
 ): Promise<void> {
   const query = store
     .of(quota.tenant)
     .deleteFrom('quotas')
     .where('scope', '=', quota.scope)
-    .where('scope_id', '=', quota.id)
+    .where('scope_id', '=', quota.scopeId)
     .compile()
-  await store.writer.write(
-    [{ query, expect: { changes: 1, orElse: 'NOT_FOUND' } }, bumpCatalog(store)],
-    record,
-  )
+  const gone = { query, expect: { changes: 1, orElse: 'NOT_FOUND' } } as const
+  await store.writer.write([gone, bumpCatalog(store)], record)
 }
 
 export interface QuotaUse {
   readonly scope: QuotaScope
-  readonly id: number
+  readonly scopeId: number
   readonly unit: QuotaUnit
+  /** Begin of the window, epoch ms. */
   readonly start: number
+  /** Recipients, those that are planned for a later window included. */
   readonly used: number
 }
 
-/** What a tenant has used in the windows that begin at these times. */
-export const usesOf = (
-  store: Store,
+/** The windows of now and all later ones in which something counts, oldest first. */
+export async function quotaUses(
+  store: Pick<Store, 'of'>,
   tenant: TenantId,
-  starts: Readonly<Record<QuotaUnit, number>>,
-): Promise<QuotaUse[]> =>
-  store
+  now: number,
+): Promise<QuotaUse[]> {
+  const rows = await store
     .of(tenant)
     .selectFrom('quota_uses')
-    .select(['scope', 'scope_id as id', 'unit', 'start', 'used'])
+    .select(['scope', 'scope_id', 'unit', 'start', 'used'])
     .where((eb) =>
-      eb.or([
-        eb('unit', '=', 'hour').and('start', '=', starts.hour),
-        eb('unit', '=', 'day').and('start', '=', starts.day),
-        eb('unit', '=', 'month').and('start', '=', starts.month),
-      ]),
+      eb.or(
+        QUOTA_UNITS.map((unit) =>
+          eb.and([eb('unit', '=', unit), eb('start', '>=', windowStart(unit, now))]),
+        ),
+      ),
     )
+    .orderBy('start')
     .execute()
+  return rows.map(({ scope_id: scopeId, ...row }) => ({ ...row, scopeId }))
+}
+
+const DAY_MS = 86_400_000
+/** How long after its begin a window is kept. */
+const KEPT_MS: Readonly<Record<QuotaUnit, number>> = {
+  hour: 2 * DAY_MS,
+  day: 62 * DAY_MS,
+  month: 400 * DAY_MS,
+}
+
+/** Steps of retention: counters of windows that are long over. */
+export const quotaSteps = (store: Store, now: number): RetentionStep[] =>
+  QUOTA_UNITS.map((unit) => async () => {
+    const query = sql`delete from quota_uses where (tenant_id, scope, scope_id, unit, start) in (
+      select tenant_id, scope, scope_id, unit, start from quota_uses indexed by quota_uses_age
+      where unit = ${unit} and start < ${now - KEPT_MS[unit]} limit ${STEP_ROWS})`
+    const [result] = await store.writer.write([{ query: query.compile(store.build) }], {
+      unaudited: 'retention',
+    })
+    return result?.changes ?? 0
+  })

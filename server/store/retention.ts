@@ -18,7 +18,6 @@ export interface Cutoffs {
   readonly deliveries: number
   readonly events: number
   readonly idempotency: number
-  readonly quotaUses: number
   /** Sessions and links that have ended, and attempts to sign in. */
   readonly visits: number
 }
@@ -54,11 +53,6 @@ export function retentionSteps(store: Store, cutoffs: Cutoffs): RetentionStep[] 
     step(sql`delete from idempotency where (tenant_id, key) in (
       select tenant_id, key from idempotency indexed by idempotency_age
       where created_at < ${cutoffs.idempotency} limit ${STEP_ROWS})`),
-    // Of a month ago at least: no quota looks back further than its window.
-    step(sql`delete from quota_uses where (tenant_id, scope, scope_id, unit, start) in (
-      select tenant_id, scope, scope_id, unit, start from quota_uses indexed by quota_uses_age
-      where unit in ('hour', 'day', 'month') and start < ${cutoffs.quotaUses}
-      limit ${STEP_ROWS})`),
     step(sql`delete from sessions where id in (
       select id from sessions where coalesce(ended_at, expires_at) < ${cutoffs.visits}
       limit ${STEP_ROWS})`),

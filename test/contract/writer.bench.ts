@@ -11,6 +11,7 @@ import type {
   NewMessage,
 } from '../../server/core/work.ts'
 import type { AttemptsTable, DeliveriesTable, EventsTable } from '../../server/store/schema.ts'
+import type { QuotaUsesTable } from '../../server/store/schema-control.ts'
 import { aMessage } from '../support/builders.ts'
 import type { MessageWish } from '../support/builders.ts'
 import type { ManualClock } from '../support/clock.ts'
@@ -26,6 +27,9 @@ export interface WriterBench {
   delivery(id: DeliveryId): Promise<DeliveriesTable>
   attempts(id: DeliveryId): Promise<AttemptsTable[]>
   events(id: DeliveryId): Promise<EventsTable[]>
+  quotaUses(tenant: TenantId): Promise<QuotaUsesTable[]>
+  /** A write that breaks a rule of the database, so that what is committed with it has to be done again. */
+  fail(): Promise<unknown>
   close(): Promise<void>
 }
 
@@ -68,6 +72,8 @@ export function writerFixture(open: () => Promise<WriterBench>): WriterFixture {
     delivery: (id) => bench.delivery(id),
     attempts: (id) => bench.attempts(id),
     events: (id) => bench.events(id),
+    quotaUses: (tenant) => bench.quotaUses(tenant),
+    fail: () => bench.fail(),
     close: () => bench.close(),
     now,
     async accept(message) {

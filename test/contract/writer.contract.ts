@@ -1,6 +1,6 @@
 /**
  * What every database's hot writer must do, as tests over a factory: what is accepted is kept as it came, once per
- * idempotency key, and answered only then. Leases and settlements are in the two files beside this one.
+ * idempotency key, and answered only then. Quotas, leases and settlements are in the files beside this one.
  */
 import { beforeEach, describe, expect, test } from 'vitest'
 import { asId, firstIdAt, idTime } from '../../server/core/ids.ts'
@@ -9,6 +9,7 @@ import { aMessage, aRecipient } from '../support/builders.ts'
 import { refusedWith, writerFixture } from './writer.bench.ts'
 import type { WriterBench } from './writer.bench.ts'
 import { laneCases } from './writer.lanes.contract.ts'
+import { quotaCases } from './writer.quota.contract.ts'
 import { settleCases } from './writer.settle.contract.ts'
 
 /** Every byte value, and sequences that text handling would change. */
@@ -19,7 +20,7 @@ const BINARY = Buffer.concat([
 ])
 
 const messagesOf = (result: AcceptResult) => {
-  if (!('messages' in result)) throw new Error(`Not accepted: ${result.kind}.`)
+  if (!('messages' in result)) throw new Error(`The request was ${result.kind}.`)
   return result.messages
 }
 
@@ -28,6 +29,7 @@ export function writerContract(name: string, open: () => Promise<WriterBench>): 
   describe(`writer contract: ${name}`, () => {
     acceptCases(open)
     idempotencyCases(open)
+    quotaCases(open)
     laneCases(open)
     settleCases(open)
   })

@@ -1,6 +1,8 @@
 /** The writer contract against SQLite. */
+import { sql } from 'kysely'
 import { suspendLane } from '../../server/store/lanes.ts'
 import type { AttemptsTable, DeliveriesTable, EventsTable } from '../../server/store/schema.ts'
+import type { QuotaUsesTable } from '../../server/store/schema-control.ts'
 import { manualClock } from '../support/clock.ts'
 import { makeTestStore } from '../support/store.ts'
 import { writerContract } from './writer.contract.ts'
@@ -30,6 +32,15 @@ writerContract('sqlite', async () => {
       all<AttemptsTable>('select * from attempts where delivery_id = ? order by number', id),
     events: async (id) =>
       all<EventsTable>('select * from events where delivery_id = ? order by id', id),
+    quotaUses: async (tenant) =>
+      all<QuotaUsesTable>(
+        'select * from quota_uses where tenant_id = ? order by scope, scope_id, unit, start',
+        tenant,
+      ),
+    fail: () =>
+      store.writer.write([
+        { query: sql`insert into settings (name, value) values ('x', null)`.compile(store.build) },
+      ]),
     close: () => opened.close(),
   }
 })

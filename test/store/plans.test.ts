@@ -21,6 +21,7 @@ import { listEvents } from '../../server/store/read/events.ts'
 import { getDelivery, getMessage } from '../../server/store/read/message.ts'
 import { listMessages } from '../../server/store/read/messages.ts'
 import { queueByLane, queueTotals } from '../../server/store/read/queue.ts'
+import { quotaSteps, quotaUses } from '../../server/store/quotas.ts'
 import { finishedSpools, forgetSpools, retentionSteps } from '../../server/store/retention.ts'
 import { rolesOf } from '../../server/store/roles.ts'
 import { listTenants } from '../../server/store/tenants.ts'
@@ -98,6 +99,7 @@ describe('no statement reads a large table from end to end', () => {
       await unroutedOf(store, 'ok.test', { after: 0, limit: 500 })
     },
     catalog: ({ across: { read } }) => loadCatalog(read),
+    quotas: (store) => quotaUses(store, tenant, 0),
     access: async (store) => {
       await listKeys(store, tenant, page)
       await listKeys(store, tenant, { before: 10, limit: 50 })
@@ -128,10 +130,10 @@ describe('no statement reads a large table from end to end', () => {
         deliveries: all,
         events: all,
         idempotency: all,
-        quotaUses: all,
         visits: all,
       }
       for (const step of retentionSteps(store, cutoffs)) await step()
+      for (const step of quotaSteps(store, 0)) await step()
       await finishedSpools(store, all)
       await forgetSpools(store, [1])
     },

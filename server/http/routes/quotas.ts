@@ -11,9 +11,9 @@ import { Quota, QuotaInput, QuotaList, QuotaParams } from '../schemas/quotas.ts'
 
 const tags = ['Quotas']
 
-const view = ({ windows, ...quota }: QuotaInfo) => ({
+const view = ({ units, ...quota }: QuotaInfo) => ({
   ...quota,
-  windows: windows.map((window) => ({ ...window, resetsAt: formatInstant(window.resetsAt) })),
+  windows: units.map((unit) => ({ ...unit, resetsAt: formatInstant(unit.resetsAt) })),
 })
 
 /** Nobody lifts the limit that was set for them. */
@@ -59,8 +59,8 @@ export function quotaRoutes(app: HttpApp, { quotas }: { readonly quotas: Quotas 
       const { scope, name } = request.params
       refuseOwn(request, scope)
       const { over, ...limits } = request.body
-      const target = { tenant: tenantOf(request), scope, name }
-      return view(await quotas.set(actorOf(request), target, { limits, over }))
+      const target = { tenant: tenantOf(request), scope, of: name }
+      return view(await quotas.set(actorOf(request), { ...target, ...limits, over }))
     },
   )
 
@@ -80,7 +80,7 @@ export function quotaRoutes(app: HttpApp, { quotas }: { readonly quotas: Quotas 
     async (request, reply) => {
       const { scope, name } = request.params
       refuseOwn(request, scope)
-      await quotas.remove(actorOf(request), { tenant: tenantOf(request), scope, name })
+      await quotas.remove(actorOf(request), { tenant: tenantOf(request), scope, of: name })
       return reply.code(204).send(null)
     },
   )

@@ -10,15 +10,18 @@ const deliveryId = text('Id of the delivery.', 'dlv_01kq3v8r4t3')
 const recipient = text('The recipient.', 'ada@example.com')
 const state = oneOf(DELIVERY_STATES, 'Where the delivery is in its life.', 'queued')
 
+const listedDelivery = { id: deliveryId, to: recipient, state }
 const AcceptedDelivery = Type.Object(
   {
-    id: deliveryId,
-    to: recipient,
-    state,
-    expectedAt: maybe(time('When it may go, if it has to wait for a quota.')),
+    ...listedDelivery,
+    expectedAt: maybe(time('When it is first tried, if a quota makes it wait.')),
   },
   { title: 'AcceptedDelivery', description: 'One message to one recipient.' },
 )
+const ListedDelivery = Type.Object(listedDelivery, {
+  title: 'ListedDelivery',
+  description: 'One message to one recipient, in short.',
+})
 export const Accepted = Type.Object(
   {
     id: messageId,
@@ -48,7 +51,7 @@ export const MessageSummary = Type.Object(
     size,
     sandbox,
     recipients,
-    deliveries: Type.Array(AcceptedDelivery, { description: 'The first few deliveries.' }),
+    deliveries: Type.Array(ListedDelivery, { description: 'The first few deliveries.' }),
   },
   { title: 'MessageSummary', description: 'A message in a list.' },
 )

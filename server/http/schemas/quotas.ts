@@ -13,6 +13,7 @@ const scope = oneOf(QUOTA_SCOPES, 'What is limited.', 'domain')
 export const Quota = Type.Object(
   {
     scope,
+    id: text('Id of the tenant, the SMTP login or the domain.', 'dom_00000000003'),
     name: text('Name of the tenant, the SMTP login or the domain.', 'shop.example'),
     over,
     windows: Type.Array(
@@ -21,6 +22,7 @@ export const Quota = Type.Object(
         limit: count('Recipients in it at most.', 10_000),
         used: count('Recipients counted in the present one.', 1200),
         resetsAt: time('When the next one begins.'),
+        planned: count('Recipients that wait for later windows, or are scheduled in them.', 0),
       }),
       { description: 'One for each limit.' },
     ),
@@ -53,10 +55,14 @@ export const QuotaInput = Type.Object(
 export const QuotaParams = Type.Object(
   {
     scope,
-    name: input('User name of the login, or the domain; of the tenant its name.', 'shop.example', {
-      minLength: 1,
-      maxLength: 253,
-    }),
+    name: input(
+      'User name or id of the login, name or id of the domain; of the tenant its name.',
+      'shop.example',
+      {
+        minLength: 1,
+        maxLength: 253,
+      },
+    ),
   },
   strict,
 )

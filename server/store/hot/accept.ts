@@ -1,10 +1,12 @@
-/** Keeps new messages: bodies, deliveries and their `accepted` events in the caller's transaction. */
+/**
+ * Keeps new messages: bodies, deliveries and their `accepted` events in the caller's transaction. How each delivery
+ * begins is planned before the first row is written, so that a request over its quota leaves nothing to undo.
+ */
 import type Database from 'better-sqlite3'
 import type { DeliveryState, MoveReason } from '../../core/delivery.ts'
 import { asId } from '../../core/ids.ts'
 import type { LaneId, MessageId } from '../../core/ids.ts'
-import { slotTime } from '../../core/quota.ts'
-import type { QuotaSlot } from '../../core/quota.ts'
+import type { QuotaRefusal } from '../../core/quota.ts'
 import { STREAM_PRIORITY } from '../../core/work.ts'
 import type {
   AcceptRequest,
@@ -16,10 +18,14 @@ import type {
 } from '../../core/work.ts'
 import type { EventLog } from './events.ts'
 import { makeIdAllocator } from './ids.ts'
-import { makeQuota } from './quota.ts'
+import { makeQuotaLedger } from './quota.ts'
+import { isRefusal, makeStarts } from './start.ts'
+import type { Start } from './start.ts'
 
 export interface AcceptOp {
+  /** Call first in each transaction, and `end` before its commit. */
   begin(now: number): void
+  end(): void
   run(request: AcceptRequest, now: number): AcceptResult
 }
 
@@ -43,9 +49,6 @@ export function makeAccept(db: Database.Database, events: EventLog): AcceptOp {
        next_at, expires_at, attempts, changed_at)
      values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`,
   )
-  const planRequest = makeQuota(db)
-  const anySuppression = db.prepare('select 1 from suppressions limit 1')
-  const suppression = db.prepare('select 1 from suppressions where address = ? and tenant_id = ?')
   const knownKey = db.prepare<[number, string], { fingerprint: string; messages: string }>(
     'select fingerprint, messages from idempotency where tenant_id = ? and key = ?',
   )
@@ -54,9 +57,20 @@ export function makeAccept(db: Database.Database, events: EventLog): AcceptOp {
   )
   const deliveriesOf = db.prepare<
     [number],
-    { id: number; recipient: string; state: DeliveryState; lane_id: number | null }
-  >('select id, recipient, state, lane_id from deliveries where message_id = ? order by id')
-  let checkSuppressions = true
+    {
+      id: number
+      recipient: string
+      state: DeliveryState
+      reason: MoveReason
+      lane_id: number | null
+      next_at: number
+    }
+  >(
+    `select id, recipient, state, reason, lane_id, next_at from deliveries
+     where message_id = ? order by id`,
+  )
+  const quotas = makeQuotaLedger(db)
+  const starts = makeStarts(db, quotas)
 
   const replay = (id: number): AcceptedMessage => ({
     id: asId('message', id),
@@ -65,32 +79,18 @@ export function makeAccept(db: Database.Database, events: EventLog): AcceptOp {
       to: row.recipient,
       state: row.state,
       lane: row.lane_id === null ? undefined : asId('lane', row.lane_id),
+      ...(row.reason === 'quota' ? { expectedAt: row.next_at } : {}),
     })),
   })
-
-  function firstState(
-    message: NewMessage,
-    recipient: NewRecipient,
-    now: number,
-  ): [DeliveryState, MoveReason] {
-    if (checkSuppressions && suppression.get(recipient.address.toLowerCase(), message.tenant))
-      return ['suppressed', 'suppressed-recipient']
-    if (message.sandbox) return ['delivered', 'sandbox']
-    if (message.sendAt !== undefined && message.sendAt > now) return ['queued', 'scheduled']
-    return ['queued', 'accepted']
-  }
 
   function keepDelivery(
     message: NewMessage,
     messageId: MessageId,
     recipient: NewRecipient,
-    times: { readonly now: number; readonly waitsUntil: number | undefined },
+    { state, reason, nextAt, expiresAt, data }: Start,
+    now: number,
   ): AcceptedDelivery {
-    const { now, waitsUntil } = times
     const id = asId('delivery', deliveryIds.next())
-    const [state, first] = firstState(message, recipient, now)
-    const isWaiting = waitsUntil !== undefined && state === 'queued'
-    const reason = isWaiting ? 'quota' : first
     const lane: LaneId | undefined = state === 'queued' ? recipient.lane : undefined
     insertDelivery.run(
       id,
@@ -102,24 +102,20 @@ export function makeAccept(db: Database.Database, events: EventLog): AcceptOp {
       state,
       reason,
       lane ?? null,
-      isWaiting ? waitsUntil : (message.sendAt ?? now),
-      // The age that a delivery may reach counts from when it may go.
-      isWaiting ? message.expiresAt + waitsUntil - (message.sendAt ?? now) : message.expiresAt,
+      nextAt,
+      expiresAt,
       now,
     )
-    events.add(id, messageId, message.tenant, 'accepted', null, null)
+    events.add(id, messageId, message.tenant, 'accepted', null, data)
     if (state === 'suppressed') events.add(id, messageId, message.tenant, 'suppressed', null, null)
     else if (message.sandbox)
       events.add(id, messageId, message.tenant, 'delivered', null, '{"sandbox":true}')
-    const kept = { id, to: recipient.address, state, lane }
-    return isWaiting ? { ...kept, waitsUntil } : kept
+    return reason === 'quota'
+      ? { id, to: recipient.address, state, lane, expectedAt: nextAt }
+      : { id, to: recipient.address, state, lane }
   }
 
-  function keepMessage(
-    message: NewMessage,
-    now: number,
-    slots: readonly QuotaSlot[] | undefined,
-  ): AcceptedMessage {
+  function keepMessage(message: NewMessage, plan: readonly Start[], now: number): AcceptedMessage {
     const id = asId('message', messageIds.next())
     const { body } = message
     const spool = 'spool' in body ? body : undefined
@@ -145,49 +141,61 @@ export function makeAccept(db: Database.Database, events: EventLog): AcceptOp {
     )
     if (spool === undefined) insertBody.run(id, body)
     for (const tag of message.tags) insertTag.run(message.tenant, tag, id)
-    const waits =
-      slots === undefined ? undefined : waitsOf(slots, Math.max(now, message.sendAt ?? now))
     return {
       id,
       deliveries: message.recipients.map((recipient, i) =>
-        keepDelivery(message, id, recipient, { now, waitsUntil: waits?.[i] }),
+        keepDelivery(message, id, recipient, plan[i]!, now),
       ),
     }
+  }
+
+  /** All or none. */
+  function keepAll(
+    messages: readonly NewMessage[],
+    now: number,
+  ): readonly AcceptedMessage[] | QuotaRefusal {
+    // Of an operation before that failed half-way.
+    quotas.takeBack()
+    const plans: (readonly Start[])[] = []
+    for (const message of messages) {
+      const plan = starts.of(message, now)
+      if (isRefusal(plan)) return plan
+      plans.push(plan)
+    }
+    return messages.map((message, i) => keepMessage(message, plans[i]!, now))
+  }
+
+  function answer(kept: readonly AcceptedMessage[] | QuotaRefusal): AcceptResult {
+    if (isRefusal(kept)) return { kind: 'over-quota', refusal: kept }
+    const marks = quotas.keep()
+    return marks.length === 0
+      ? { kind: 'accepted', messages: kept }
+      : { kind: 'accepted', messages: kept, marks }
   }
 
   return {
     begin(now) {
       messageIds.begin(now)
       deliveryIds.begin(now)
-      checkSuppressions = anySuppression.get() !== undefined
+      quotas.begin(now)
+      starts.begin()
     },
+    end: () => quotas.end(),
     run({ messages, idempotency }, now) {
       const tenant = messages[0]?.tenant
-      const known =
-        idempotency === undefined || tenant === undefined
-          ? undefined
-          : knownKey.get(tenant, idempotency.key)
+      if (idempotency === undefined || tenant === undefined) return answer(keepAll(messages, now))
+      const known = knownKey.get(tenant, idempotency.key)
       if (known !== undefined) {
-        if (known.fingerprint !== idempotency?.fingerprint) return { kind: 'key-reused' }
+        if (known.fingerprint !== idempotency.fingerprint) return { kind: 'key-reused' }
         const ids: unknown = JSON.parse(known.messages)
         return { kind: 'replayed', messages: Array.isArray(ids) ? ids.map(Number).map(replay) : [] }
       }
-      const plan = planRequest(messages, now)
-      if (!plan.ok) return { kind: 'over-quota', full: plan.full }
-      const kept = messages.map((message, i) => keepMessage(message, now, plan.slots[i]))
-      if (idempotency !== undefined && tenant !== undefined) {
+      const kept = keepAll(messages, now)
+      if (!isRefusal(kept)) {
         const ids = JSON.stringify(kept.map((message) => message.id))
         insertKey.run(tenant, idempotency.key, idempotency.fingerprint, ids, now)
       }
-      return { kind: 'accepted', messages: kept }
+      return answer(kept)
     },
   }
 }
-
-/** When each recipient may go, in their order; undefined: now. */
-const waitsOf = (slots: readonly QuotaSlot[], now: number): (number | undefined)[] =>
-  slots.flatMap((slot) =>
-    Array.from({ length: slot.count }, (_, i) =>
-      slot.at <= now ? undefined : slotTime(slot, i, now),
-    ),
-  )

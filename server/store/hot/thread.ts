@@ -92,6 +92,7 @@ function transact(batch: Batch, perform: (op: Op, batch: Batch) => OpResult): Op
     events.begin(batch.now)
     accept.begin(batch.now)
     const results = batch.ops.map((op) => perform(op, batch))
+    accept.end()
     commit.run()
     return results
   } catch (error) {

@@ -137,6 +137,15 @@ export const controlPlane: MigrationSpec = {
        primary key (tenant_id, scope, scope_id, unit, start)
      ) strict, without rowid`,
     `create index quota_uses_age on quota_uses (unit, start)`,
+    // Keys of rows that are gone are given out again, and a new domain must not begin with an old one's quota.
+    ...(['domain', 'credential'] as const).map(
+      (scope) => `create trigger quotas_of_${scope} after delete on ${scope}s begin
+         delete from quotas
+           where tenant_id = old.tenant_id and scope = '${scope}' and scope_id = old.id;
+         delete from quota_uses
+           where tenant_id = old.tenant_id and scope = '${scope}' and scope_id = old.id;
+       end`,
+    ),
 
     // Append-only and chained: hash covers the row and the hash before it.
     `create table audit (

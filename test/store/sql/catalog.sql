@@ -32,5 +32,8 @@ select * from "pool_sources"
 select * from "limits"
 --   SCAN limits
 
-select * from "quotas"
---   SCAN quotas
+select q.tenant_id, q.scope, q.scope_id, q.hour, q.day, q.month, q.over, coalesce(t.name, c.username, d.name) as name from quotas q left join tenants t on q.scope = 'tenant' and t.id = q.scope_id left join credentials c on q.scope = 'credential' and c.id = q.scope_id left join domains d on q.scope = 'domain' and d.id = q.scope_id
+--   SCAN q
+--   SEARCH t USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN
+--   SEARCH c USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN
+--   SEARCH d USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN

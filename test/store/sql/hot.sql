@@ -17,24 +17,24 @@ insert or ignore into message_tags (tenant_id, tag, message_id) values (?, ?, ?)
 
 insert into deliveries (id, message_id, tenant_id, priority, recipient, domain, state, reason, lane_id, next_at, expires_at, attempts, changed_at) values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?)
 
-select used from quota_uses where tenant_id = ? and scope = ? and scope_id = ? and unit = ? and start = ?
---   SEARCH quota_uses USING PRIMARY KEY (tenant_id=? AND scope=? AND scope_id=? AND unit=? AND start=?)
+select fingerprint, messages from idempotency where tenant_id = ? and key = ?
+--   SEARCH idempotency USING PRIMARY KEY (tenant_id=? AND key=?)
 
-insert into quota_uses (tenant_id, scope, scope_id, unit, start, used) values (?, ?, ?, ?, ?, ?) on conflict do update set used = used + excluded.used
+insert into idempotency (tenant_id, key, fingerprint, messages, created_at) values (?, ?, ?, ?, ?)
+
+select id, recipient, state, reason, lane_id, next_at from deliveries where message_id = ? order by id
+--   SEARCH deliveries USING INDEX deliveries_message (message_id=?)
+
+select start, used from quota_uses where tenant_id = ? and scope = ? and scope_id = ? and unit = ? and start >= ?
+--   SEARCH quota_uses USING PRIMARY KEY (tenant_id=? AND scope=? AND scope_id=? AND unit=? AND start>?)
+
+insert into quota_uses (tenant_id, scope, scope_id, unit, start, used) values (?, ?, ?, ?, ?, ?) on conflict (tenant_id, scope, scope_id, unit, start) do update set used = used + excluded.used
 
 select 1 from suppressions limit 1
 --   SCAN suppressions USING COVERING INDEX sqlite_autoindex_suppressions_1
 
 select 1 from suppressions where address = ? and tenant_id = ?
 --   SEARCH suppressions USING COVERING INDEX sqlite_autoindex_suppressions_1 (address=? AND tenant_id=?)
-
-select fingerprint, messages from idempotency where tenant_id = ? and key = ?
---   SEARCH idempotency USING PRIMARY KEY (tenant_id=? AND key=?)
-
-insert into idempotency (tenant_id, key, fingerprint, messages, created_at) values (?, ?, ?, ?, ?)
-
-select id, recipient, state, lane_id from deliveries where message_id = ? order by id
---   SEARCH deliveries USING INDEX deliveries_message (message_id=?)
 
 select owner, owned_until, pace, suspended_until, suspended_because from lanes where id = ?
 --   SEARCH lanes USING INTEGER PRIMARY KEY (rowid=?)

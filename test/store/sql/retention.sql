@@ -44,11 +44,6 @@ delete from idempotency where (tenant_id, key) in ( select tenant_id, key from i
 --   LIST SUBQUERY 2
 --     SEARCH idempotency USING COVERING INDEX idempotency_age (created_at<?)
 
-delete from quota_uses where (tenant_id, scope, scope_id, unit, start) in ( select tenant_id, scope, scope_id, unit, start from quota_uses indexed by quota_uses_age where unit in ('hour', 'day', 'month') and start < ? limit ?)
---   SEARCH quota_uses USING PRIMARY KEY (tenant_id=? AND scope=? AND scope_id=? AND unit=? AND start=?)
---   LIST SUBQUERY 2
---     SEARCH quota_uses USING COVERING INDEX quota_uses_age (unit=? AND start<?)
-
 delete from sessions where id in ( select id from sessions where coalesce(ended_at, expires_at) < ? limit ?)
 --   SEARCH sessions USING INTEGER PRIMARY KEY (rowid=?)
 --   LIST SUBQUERY 1
@@ -65,6 +60,11 @@ delete from sign_ins where id in ( select id from sign_ins as old where at < ? a
 --     SEARCH old USING INDEX sign_ins_age (at<?)
 --     CORRELATED SCALAR SUBQUERY 1
 --       SEARCH sign_ins USING COVERING INDEX sign_ins_user (user_id=? AND outcome=?)
+
+delete from quota_uses where (tenant_id, scope, scope_id, unit, start) in ( select tenant_id, scope, scope_id, unit, start from quota_uses indexed by quota_uses_age where unit = ? and start < ? limit ?)
+--   SEARCH quota_uses USING PRIMARY KEY (tenant_id=? AND scope=? AND scope_id=? AND unit=? AND start=?)
+--   LIST SUBQUERY 2
+--     SEARCH quota_uses USING COVERING INDEX quota_uses_age (unit=? AND start<?)
 
 select id, spool from messages indexed by messages_spool where spool is not null and id < ? and not exists (select 1 from deliveries where message_id = messages.id and state in ('queued', 'leased', 'deferred', 'held')) limit ?
 --   SEARCH messages USING COVERING INDEX messages_spool (spool>?)

@@ -72,7 +72,7 @@ async function seeded(): Promise<Seeded> {
       messages: [message(lane, ['a@gmail.com', 'b@gmail.com']), message(undefined, ['c@x.test'])],
       idempotency: undefined,
     })
-    if (!('messages' in accepted)) throw new Error('There was no key.')
+    if (accepted.kind !== 'accepted') throw new Error(`The message was ${accepted.kind}.`)
     const owner = { lane, token: 't', now, ownedUntil: now + 1 }
     await writer.claim(owner)
     const { deliveries } = await writer.lease({ ...owner, limit: 1, pace: '' })
