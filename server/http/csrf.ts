@@ -11,6 +11,8 @@ import { isLoopback } from '../core/network.ts'
 export const CSRF_HEADER = 'posthorn-csrf'
 
 const SAFE = ['GET', 'HEAD', 'OPTIONS']
+/** What routes take and no form can send (Fetch standard, CORS-safelisted Content-Type). */
+const NO_FORM = ['application/json', 'message/rfc822']
 
 export interface CrossSiteRules {
   /** `http.publicUrl`, when it is set: then no other name of the server counts, but for loopback. */
@@ -21,12 +23,12 @@ export interface CrossSiteRules {
 
 /**
  * For requests with a cookie, and those that ask for one. Throws ORIGIN_FORBIDDEN for an unsafe request of another
- * site, and CONTENT_TYPE_UNSUPPORTED for a body that is not JSON.
+ * site, and CONTENT_TYPE_UNSUPPORTED for a body of another type than routes take.
  */
 export function refuseCrossSite(request: FastifyRequest, rules: CrossSiteRules): void {
   if (SAFE.includes(request.method)) return
   if (!isSameOrigin(request, rules.publicUrl)) throw new AppError('ORIGIN_FORBIDDEN')
-  if (hasBody(request) && request.mediaType !== 'application/json')
+  if (hasBody(request) && !NO_FORM.includes(request.mediaType ?? ''))
     throw new AppError('CONTENT_TYPE_UNSUPPORTED')
   if (rules.csrfToken !== undefined && !isToken(request.headers[CSRF_HEADER], rules.csrfToken))
     throw new AppError('ORIGIN_FORBIDDEN', {

@@ -12,7 +12,10 @@ import {
 } from '../schemas/people.ts'
 
 const tags = ['Account']
-const Underway = Type.Null({ description: 'Taken; what there is to tell goes out by mail.' })
+/** Without a body: null would be sent as JSON. */
+const Underway = Type.Unsafe<undefined>(
+  Type.Null({ description: 'Taken; what there is to tell goes out by mail.' }),
+)
 
 export function accountLinkRoutes(app: HttpApp, { links }: { readonly links: AccountLinks }): void {
   app.post(
@@ -31,7 +34,7 @@ export function accountLinkRoutes(app: HttpApp, { links }: { readonly links: Acc
     },
     async (request, reply) => {
       await links.requestReset(request.body.email, whenceOf(request))
-      return reply.code(202).send(null)
+      return reply.code(202).send(undefined)
     },
   )
 
@@ -73,7 +76,7 @@ export function accountLinkRoutes(app: HttpApp, { links }: { readonly links: Acc
     async (request, reply) => {
       const { user } = sessionOf(request)
       await links.requestEmailChange(actorOf(request), user, request.body.email, whenceOf(request))
-      return reply.code(202).send(null)
+      return reply.code(202).send(undefined)
     },
   )
 

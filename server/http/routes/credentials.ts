@@ -7,7 +7,6 @@ import { actorOf, tenantOf } from '../auth.ts'
 import type { HttpApp } from '../http-app.ts'
 import { idOf } from '../ids.ts'
 import {
-  AccessQuery,
   Credential,
   CredentialEdit,
   CredentialInput,
@@ -17,7 +16,7 @@ import {
   Rotation,
 } from '../schemas/access.ts'
 import { Done } from '../schemas/parts.ts'
-import { DEFAULT_LIMIT } from '../schemas/query.ts'
+import { DEFAULT_LIMIT, pageQuery } from '../schemas/query.ts'
 
 export function credentialRoutes(
   app: HttpApp,
@@ -32,7 +31,7 @@ export function credentialRoutes(
         tags: ['Credentials'],
         summary: 'List SMTP logins',
         description: 'Newest first, without their passwords; revoked ones stay in the list.',
-        querystring: AccessQuery,
+        querystring: pageQuery('credentials'),
         response: { 200: CredentialPage },
       },
     },

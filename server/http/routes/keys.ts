@@ -7,7 +7,6 @@ import { actorOf, tenantOf } from '../auth.ts'
 import type { HttpApp } from '../http-app.ts'
 import { idOf } from '../ids.ts'
 import {
-  AccessQuery,
   Key,
   KeyEdit,
   KeyInput,
@@ -18,7 +17,7 @@ import {
   Rotation,
 } from '../schemas/access.ts'
 import { Done } from '../schemas/parts.ts'
-import { DEFAULT_LIMIT } from '../schemas/query.ts'
+import { DEFAULT_LIMIT, pageQuery } from '../schemas/query.ts'
 
 export function keyRoutes(
   app: HttpApp,
@@ -33,7 +32,7 @@ export function keyRoutes(
         tags: ['Keys'],
         summary: 'List API keys',
         description: 'Newest first, without their secrets; revoked ones stay in the list.',
-        querystring: AccessQuery,
+        querystring: pageQuery('keys'),
         response: { 200: KeyPage },
       },
     },

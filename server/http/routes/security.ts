@@ -10,7 +10,7 @@ import { idOf } from '../ids.ts'
 import { formatInstant } from '../instant.ts'
 import { Handling, SecurityPage, SecurityQuery } from '../schemas/operations.ts'
 import { Done } from '../schemas/parts.ts'
-import { AccountSecurityQuery, DEFAULT_LIMIT, SecurityParams } from '../schemas/query.ts'
+import { DEFAULT_LIMIT, pageQuery, SecurityParams } from '../schemas/query.ts'
 
 const tags = ['Security']
 
@@ -103,7 +103,7 @@ export function securityRoutes(
         tags: ['Account'],
         summary: 'What was noticed about your account',
         description: 'Newest first.',
-        querystring: AccountSecurityQuery,
+        querystring: pageQuery('security'),
         response: { 200: SecurityPage },
       },
     },

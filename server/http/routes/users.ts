@@ -16,7 +16,7 @@ import {
   UserPage,
   UserParams,
 } from '../schemas/people.ts'
-import { DEFAULT_LIMIT, PageQuery } from '../schemas/query.ts'
+import { DEFAULT_LIMIT, pageQuery } from '../schemas/query.ts'
 import { deliveryView, userView } from '../views-people.ts'
 
 const tags = ['Users']
@@ -32,7 +32,7 @@ export function userRoutes(app: HttpApp, { people }: { readonly people: People }
         tags,
         summary: 'List people',
         description: 'Everybody who has an account, the oldest first.',
-        querystring: PageQuery,
+        querystring: pageQuery('users'),
         response: { 200: UserPage },
       },
     },

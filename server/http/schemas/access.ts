@@ -2,12 +2,11 @@
 import Type from 'typebox'
 import type { Static } from 'typebox'
 import { ALL_PERMISSIONS } from '../../core/permission.ts'
-import { count, END_OF_LIST, input, maybe, oneOf, pageOf, strict, text, time } from './parts.ts'
-import { cursor, idParam, limit } from './query.ts'
+import { count, input, maybe, oneOf, pageOf, strict, text, time } from './parts.ts'
+import { idParam } from './query.ts'
 
 export const KeyParams = idParam('Id of the key.', 'key_01kq3v8r4t2')
 export const CredentialParams = idParam('Id of the login.', 'crd_01kq3v8r4t2')
-export const AccessQuery = Type.Object({ limit, cursor }, strict)
 
 const scopes = Type.Array(Type.Enum([...ALL_PERMISSIONS], { type: 'string' }), {
   minItems: 1,
@@ -128,7 +127,7 @@ export const Key = Type.Object(keyFacts, {
   title: 'Key',
   description: 'An API key, without its secret.',
 })
-export const KeyPage = pageOf(Key, 'KeyPage', END_OF_LIST)
+export const KeyPage = pageOf(Key, 'KeyPage', { list: 'keys' })
 
 const secret = text('The key itself. It is told only now, and cannot be told again.', 'ph_live_…')
 export const NewKey = Type.Object(
@@ -185,7 +184,7 @@ export const Credential = Type.Object(credentialFacts, {
   title: 'Credential',
   description: 'An SMTP login, without its password.',
 })
-export const CredentialPage = pageOf(Credential, 'CredentialPage', END_OF_LIST)
+export const CredentialPage = pageOf(Credential, 'CredentialPage', { list: 'credentials' })
 export const NewCredential = Type.Object(
   {
     ...credentialFacts,

@@ -1,19 +1,7 @@
 /** The audit log. */
 import Type from 'typebox'
-import { limit, cursor } from './query.ts'
-import {
-  anything,
-  count,
-  END_OF_LIST,
-  flag,
-  input,
-  maybe,
-  oneOf,
-  pageOf,
-  strict,
-  text,
-  time,
-} from './parts.ts'
+import { cursorOf, limit } from './query.ts'
+import { anything, count, flag, input, maybe, oneOf, pageOf, strict, text, time } from './parts.ts'
 
 export const AuditRecord = Type.Object(
   {
@@ -46,7 +34,7 @@ export const AuditRecord = Type.Object(
   },
   { title: 'AuditRecord', description: 'One change, with who did it.' },
 )
-export const AuditPage = pageOf(AuditRecord, 'AuditPage', END_OF_LIST)
+export const AuditPage = pageOf(AuditRecord, 'AuditPage', { list: 'audit' })
 
 export const AuditQuery = Type.Object(
   {
@@ -63,7 +51,7 @@ export const AuditQuery = Type.Object(
     ),
     all: maybe(flag('Every tenant, and the installation itself. For platform operators.', false)),
     limit,
-    cursor,
+    cursor: cursorOf('audit'),
   },
   strict,
 )

@@ -200,6 +200,9 @@ export const batchInput = (messages: number) =>
     examples: [[example, { ...example, to: ['grace@example.com'] }]],
   })
 
+const RAW_EXAMPLE =
+  'RnJvbTogb3JkZXJzQHNob3AuZXhhbXBsZQ0KVG86IGFkYUBleGFtcGxlLmNvbQ0KU3ViamVjdDogSGkNCg0KSGVsbG8uDQo='
+
 export const RawInput = Type.Object(
   {
     from: Type.String({
@@ -216,12 +219,17 @@ export const RawInput = Type.Object(
     raw: Type.String({
       minLength: 1,
       description: 'The complete RFC 5322 message in base64.',
-      examples: [
-        'RnJvbTogb3JkZXJzQHNob3AuZXhhbXBsZQ0KVG86IGFkYUBleGFtcGxlLmNvbQ0KU3ViamVjdDogSGkNCg0KSGVsbG8uDQo=',
-      ],
+      examples: [RAW_EXAMPLE],
     }),
     ...sendOptions,
   },
-  { ...strict, title: 'RawInput', description: 'A complete message with its envelope.' },
+  {
+    ...strict,
+    title: 'RawInput',
+    description: 'A complete message with its envelope.',
+    examples: [
+      { from: 'orders@shop.example', to: ['ada@example.com'], raw: RAW_EXAMPLE, tags: ['receipt'] },
+    ],
+  },
 )
 export type RawInput = Static<typeof RawInput>

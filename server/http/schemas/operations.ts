@@ -1,20 +1,8 @@
 /** What operators look after: security events, secrets at rest, backups. */
 import Type from 'typebox'
 import { DECISIONS } from '../../core/security.ts'
-import {
-  count,
-  END_OF_LIST,
-  facts,
-  flag,
-  input,
-  maybe,
-  oneOf,
-  pageOf,
-  strict,
-  text,
-  time,
-} from './parts.ts'
-import { cursor, limit } from './query.ts'
+import { count, facts, flag, input, maybe, oneOf, pageOf, strict, text, time } from './parts.ts'
+import { cursorOf, limit } from './query.ts'
 
 export const SecurityEvent = Type.Object(
   {
@@ -35,13 +23,13 @@ export const SecurityEvent = Type.Object(
   },
   { title: 'SecurityEvent', description: 'Something noticed about an account or a key.' },
 )
-export const SecurityPage = pageOf(SecurityEvent, 'SecurityPage', END_OF_LIST)
+export const SecurityPage = pageOf(SecurityEvent, 'SecurityPage', { list: 'security' })
 export const SecurityQuery = Type.Object(
   {
     all: maybe(flag('Of the whole installation. For platform operators.', false)),
     unhandled: maybe(flag('Only those that nobody has looked at.', true)),
     limit,
-    cursor,
+    cursor: cursorOf('security'),
   },
   strict,
 )
@@ -80,7 +68,7 @@ export const Rotation = Type.Object(
 
 export const Backup = Type.Object(
   {
-    name: text('Name of the backup.', 'posthorn-20260101T030000Z-0002.phb'),
+    name: text('Name of the backup.', 'posthorn-2026-01-01T03-15-00-000Z-0002-control-plane.phb'),
     target: text('Where it is.', '/var/backups/posthorn'),
     trigger: maybe(oneOf(['schedule', 'demand'], 'Who wanted it.', 'schedule')),
     state: oneOf(['running', 'done', 'failed'], 'How far it is.', 'done'),
@@ -101,7 +89,10 @@ export const BackupList = Type.Object(
     progress: maybe(
       Type.Object(
         {
-          name: text('Name of the backup.', 'posthorn-20260101T030000Z-0002.phb'),
+          name: text(
+            'Name of the backup.',
+            'posthorn-2026-01-01T03-15-00-000Z-0002-control-plane.phb',
+          ),
           phase: text('What is being done.', 'copy'),
           done: count('So many bytes of it.', 1024),
           total: maybe(count('Of so many bytes, when that is known.', 4096)),
@@ -113,7 +104,7 @@ export const BackupList = Type.Object(
   { title: 'BackupList', description: 'What there is to restore from.' },
 )
 export const BackupStarted = Type.Object(
-  { name: text('Its name.', 'posthorn-20260101T030000Z-0002.phb') },
+  { name: text('Its name.', 'posthorn-2026-01-01T03-15-00-000Z-0002-control-plane.phb') },
   { title: 'BackupStarted', description: 'It is being made; look at the list.' },
 )
 export const BackupTrial = Type.Object(
@@ -133,7 +124,7 @@ export const RecoveryKey = Type.Object(
 )
 export const BackupParams = Type.Object(
   {
-    name: input('Name of the backup.', 'posthorn-20260101T030000Z-0002.phb', {
+    name: input('Name of the backup.', 'posthorn-2026-01-01T03-15-00-000Z-0002-control-plane.phb', {
       minLength: 1,
       maxLength: 128,
       pattern: '^[A-Za-z0-9._-]+$',

@@ -55,11 +55,7 @@ export const MessageSummary = Type.Object(
   },
   { title: 'MessageSummary', description: 'A message in a list.' },
 )
-export const MessagePage = pageOf(
-  MessageSummary,
-  'MessagePage',
-  'Where the next page starts; null at the end.',
-)
+export const MessagePage = pageOf(MessageSummary, 'MessagePage', { list: 'messages' })
 
 const Verdict = Type.Object(
   {
@@ -179,11 +175,10 @@ const FeedEvent = Type.Object(
   { ...eventFields, message: messageId, delivery: deliveryId, to: maybe(recipient) },
   { title: 'Event', description: 'A fact about a delivery.' },
 )
-export const EventPage = pageOf(
-  FeedEvent,
-  'EventPage',
-  'Where to go on. A feed has no end: keep it and ask again; null while nothing ever happened.',
-)
+export const EventPage = pageOf(FeedEvent, 'EventPage', {
+  list: 'events',
+  next: 'Where to go on. A feed has no end: keep it and ask again; null while nothing ever happened.',
+})
 
 export type AcceptedOut = Static<typeof Accepted>
 export type MessageSummaryOut = Static<typeof MessageSummary>

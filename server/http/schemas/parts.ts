@@ -1,6 +1,8 @@
 /** What schemas are put together from. Everything carries a description and an example: the reference is made of them. */
 import Type from 'typebox'
 import type { TSchema } from 'typebox'
+import type { ListName } from '../../store/read/cursor.ts'
+import { exampleCursor } from './query.ts'
 
 /** For bodies, queries and paths: a field that does not exist is a mistake of the client's. */
 export const strict = { additionalProperties: false } as const
@@ -40,11 +42,18 @@ export const facts = (description: string, example: Record<string, unknown>) =>
 export const anything = (description: string, example: unknown) =>
   Type.Unsafe<unknown>({ description, examples: [example] })
 
-export const pageOf = <T extends TSchema>(item: T, title: string, next: string) =>
+export const pageOf = <T extends TSchema>(
+  item: T,
+  title: string,
+  {
+    list,
+    next = 'Where the next page starts; null at the end.',
+  }: { list: ListName; next?: string },
+) =>
   Type.Object(
     {
       items: Type.Array(item, { description: 'This page; it may be empty before the end.' }),
-      nextCursor: nextOf(next, 'bWVzc2FnZXM6MTcyODM'),
+      nextCursor: nextOf(next, exampleCursor(list)),
     },
     { title, description: 'One page of a list.' },
   )
@@ -57,5 +66,3 @@ export const listOf = <T extends TSchema>(item: T, title: string) =>
     { items: Type.Array(item, { description: 'All of them.' }) },
     { title, description: 'A whole list.' },
   )
-
-export const END_OF_LIST = 'Where the next page starts; null at the end.'

@@ -3,7 +3,6 @@ import Type from 'typebox'
 import { isPlatformRole, PLATFORM_ROLES } from '../../core/permission.ts'
 import type { PlatformRole } from '../../core/permission.ts'
 import { count, flag, input, listOf, maybe, oneOf, pageOf, strict, text, time } from './parts.ts'
-import { END_OF_LIST } from './parts.ts'
 
 const PLATFORM_ROLE_NAMES = Object.keys(PLATFORM_ROLES).filter(isPlatformRole)
 
@@ -175,7 +174,7 @@ export const User = Type.Object(
   },
   { title: 'User', description: 'A person of the installation.' },
 )
-export const UserPage = pageOf(User, 'UserPage', END_OF_LIST)
+export const UserPage = pageOf(User, 'UserPage', { list: 'users' })
 export const UserInput = Type.Object(
   { email: emailInput, name: nameInput, platformRole: maybe(platformRole) },
   { ...strict, title: 'UserInput', description: 'Whom to add.' },

@@ -2,6 +2,8 @@
 import Type from 'typebox'
 import type { Static } from 'typebox'
 import { DELIVERY_STATES } from '../../core/delivery.ts'
+import { encodeCursor } from '../../store/read/cursor.ts'
+import type { ListName } from '../../store/read/cursor.ts'
 
 const strict = { additionalProperties: false } as const
 
@@ -26,13 +28,16 @@ export const limit = Type.Optional(
     examples: [DEFAULT_LIMIT],
   }),
 )
-export const cursor = Type.Optional(
-  Type.String({
-    maxLength: 100,
-    description: 'The `nextCursor` of the page before.',
-    examples: ['bWVzc2FnZXM6MTcyODM'],
-  }),
-)
+/** A list takes only cursors of its own. */
+export const exampleCursor = (list: ListName): string => encodeCursor(list, 17_283)
+export const cursorOf = (list: ListName) =>
+  Type.Optional(
+    Type.String({
+      maxLength: 100,
+      description: 'The `nextCursor` of the page before.',
+      examples: [exampleCursor(list)],
+    }),
+  )
 const since = Type.Optional(
   Type.String({
     maxLength: 40,
@@ -76,7 +81,7 @@ export const MessagesQuery = Type.Object(
       }),
     ),
     limit,
-    cursor,
+    cursor: cursorOf('messages'),
   },
   strict,
 )
@@ -96,15 +101,13 @@ export const MessageQuery = Type.Object(
   strict,
 )
 
-export const AccountSecurityQuery = Type.Object({ limit, cursor }, strict)
-
 /** For routes that take none. */
 export const NoQuery = Type.Object({}, strict)
 
 /** For lists that are only paged. */
-export const PageQuery = Type.Object({ limit, cursor }, strict)
+export const pageQuery = (list: ListName) => Type.Object({ limit, cursor: cursorOf(list) }, strict)
 
-export const EventsQuery = Type.Object({ since, limit, cursor }, strict)
+export const EventsQuery = Type.Object({ since, limit, cursor: cursorOf('events') }, strict)
 
 /** The envelope of a message/rfc822 body. JSON bodies carry it themselves. */
 export const RawQuery = Type.Object(

@@ -204,7 +204,13 @@ export const AccountChange = Type.Object(
   { ...strict, title: 'AccountChange', description: 'What to change.' },
 )
 export const PasswordChange = Type.Object(
-  { current: maybe(password), next: password },
+  {
+    current: maybe(password),
+    next: input('The new password. Several words make a good one.', 'seven quiet otters row home', {
+      minLength: 1,
+      maxLength: 1024,
+    }),
+  },
   { ...strict, title: 'PasswordChange', description: 'The present password and the new one.' },
 )
 
