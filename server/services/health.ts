@@ -37,7 +37,7 @@ export async function healthOf(parts: {
 /** An empty write has to come back through the writer thread. */
 async function writerCheck(store: Store, clock: Clock): Promise<HealthCheck> {
   const late = new AbortController()
-  const answered = store.writer.write([]).then(
+  const answered = store.writer.write([], { unaudited: 'a look whether the writer answers' }).then(
     () => ({ name: 'database', ok: true }),
     (error: unknown) => ({
       name: 'database',

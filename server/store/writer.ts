@@ -4,7 +4,7 @@
  */
 import { Worker } from 'node:worker_threads'
 import type { CompiledQuery } from 'kysely'
-import type { AuditDraft, Unaudited } from '../core/audit.ts'
+import type { ChangeRecord } from '../core/audit.ts'
 import { AppError } from '../core/errors.ts'
 import type { ErrorCode } from '../core/errors.ts'
 import type { Clock } from '../core/ports.ts'
@@ -32,10 +32,7 @@ export interface Writer extends HotWriter {
    * All or nothing, in order, with the record of the change as its last row. Rejects with NAME_TAKEN on a broken
    * unique constraint.
    */
-  write(
-    changes: readonly Change[],
-    record?: AuditDraft | Unaudited,
-  ): Promise<readonly WriteResult[]>
+  write(changes: readonly Change[], record: ChangeRecord): Promise<readonly WriteResult[]>
   /** Batches committed and operations in them, for metrics. */
   readonly counts: { readonly batches: number; readonly ops: number; readonly waiting: number }
   /** Commits what waits, refuses what comes (SHUTTING_DOWN), ends the thread. Idempotent. */
@@ -149,7 +146,7 @@ export function startWriter(options: WriterOptions): Writer {
       enqueue({
         kind: 'write',
         statements: changes.map(toStatement),
-        audit: record === undefined || 'unaudited' in record ? undefined : record,
+        audit: 'unaudited' in record ? undefined : record,
       }),
     close: () => (closing ??= shutDown()),
   }

@@ -23,7 +23,7 @@ writerContract('sqlite', async () => {
         .columns(['tenant_id', 'address', 'reason', 'created_at'])
         .values({ tenant_id: tenant, address, reason: 'bounced', created_at: 0 } as never)
         .compile()
-      await store.writer.write([{ query }])
+      await store.writer.write([{ query }], { unaudited: 'test' })
     },
     body: async (message) =>
       all<{ bytes: Buffer }>('select bytes from bodies where message_id = ?', message)[0]?.bytes,
@@ -38,9 +38,14 @@ writerContract('sqlite', async () => {
         tenant,
       ),
     fail: () =>
-      store.writer.write([
-        { query: sql`insert into settings (name, value) values ('x', null)`.compile(store.build) },
-      ]),
+      store.writer.write(
+        [
+          {
+            query: sql`insert into settings (name, value) values ('x', null)`.compile(store.build),
+          },
+        ],
+        { unaudited: 'test' },
+      ),
     close: () => opened.close(),
   }
 })

@@ -21,12 +21,12 @@ test('thousands of callers share few commits', async () => {
 describe('a failing operation', () => {
   test('rejects its caller only, and the rest of the batch is kept once, in one commit', async () => {
     const { accept, all, store } = await openTestStore()
-    await store.writer.write(insertTenant(store, TAKEN, 0))
+    await store.writer.write(insertTenant(store, TAKEN, 0), { unaudited: 'test' })
     const before = store.writer.counts.batches
     const results = await Promise.allSettled(
       Array.from({ length: 300 }, (_, i) =>
         i % 100 === 50
-          ? store.writer.write(insertTenant(store, TAKEN, 0))
+          ? store.writer.write(insertTenant(store, TAKEN, 0), { unaudited: 'test' })
           : accept(aMessage({ subject: `${i}` })),
       ),
     )
@@ -48,8 +48,8 @@ describe('a failing operation', () => {
       query: store.build.insertInto('settings').values({ name, value: '' }).compile(),
     })
     const [failed, kept] = await Promise.allSettled([
-      store.writer.write([insert('a'), insert('b'), insert('a')]),
-      store.writer.write([insert('c')]),
+      store.writer.write([insert('a'), insert('b'), insert('a')], { unaudited: 'test' }),
+      store.writer.write([insert('c')], { unaudited: 'test' }),
     ])
     expect([failed.status, kept.status]).toEqual(['rejected', 'fulfilled'])
     expect(all('select name from settings where name in (?, ?, ?)', 'a', 'b', 'c')).toEqual([
@@ -64,7 +64,9 @@ describe('a failing operation', () => {
     const expectation = { changes: 1, orElse: 'STATE_CONFLICT' } as const
     await refusedWith(
       'STATE_CONFLICT',
-      store.writer.write([{ query: insert }, { query: change.compile(), expect: expectation }]),
+      store.writer.write([{ query: insert }, { query: change.compile(), expect: expectation }], {
+        unaudited: 'test',
+      }),
     )
     expect(all("select name from settings where name = 'x'")).toEqual([])
   })
@@ -93,7 +95,7 @@ describe('a failing operation', () => {
       query: { kind: 'RawNode' },
       queryId: { queryId: '' },
     }
-    await refusedWith(code, store.writer.write([{ query: query as never }]))
+    await refusedWith(code, store.writer.write([{ query: query as never }], { unaudited: 'test' }))
   })
 })
 

@@ -148,13 +148,16 @@ async function openLog() {
   const tenantRow = (id: number) => ({ id, name: `t${id}`, created_at: now })
   const member = (tenant: number, user: UserId, at = now) =>
     insert('memberships', { tenant_id: tenant, user_id: user, role: 'admin', created_at: at })
-  await store.writer.write([
-    insert('tenants', tenantRow(101)),
-    insert('tenants', tenantRow(102)),
-    member(101, ann),
-    member(102, bob),
-    member(101, bob, now + 10 * MINUTE),
-  ])
+  await store.writer.write(
+    [
+      insert('tenants', tenantRow(101)),
+      insert('tenants', tenantRow(102)),
+      member(101, ann),
+      member(102, bob),
+      member(101, bob, now + 10 * MINUTE),
+    ],
+    { unaudited: 'test' },
+  )
   return { ...opened, securityLog: makeSecurityLog({ store, clock, log }) }
 }
 const one: TenantId = asId('tenant', 101)

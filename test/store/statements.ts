@@ -75,9 +75,9 @@ export async function executedBy(
   }) as AllTenants
   const writer: Store['writer'] = {
     ...store.writer,
-    write(changes) {
+    write(changes, record) {
       for (const { query } of changes) note(query)
-      return store.writer.write(changes)
+      return store.writer.write(changes, record)
     },
   }
   const both = { read, build: store.across.build }

@@ -55,22 +55,25 @@ export async function makeTestStore(options: TestStoreOptions = {}): Promise<Tes
     },
   })
   const now = clock.now()
-  await store.writer.write([
-    {
-      query: store.build
-        .insertInto('sources')
-        .values({
-          id: 1,
-          name: 'one',
-          ip: null,
-          ehlo: 'mta.test',
-          created_at: now,
-          disabled_at: null,
-        })
-        .onConflict((conflict) => conflict.doNothing())
-        .compile(),
-    },
-  ])
+  await store.writer.write(
+    [
+      {
+        query: store.build
+          .insertInto('sources')
+          .values({
+            id: 1,
+            name: 'one',
+            ip: null,
+            ehlo: 'mta.test',
+            created_at: now,
+            disabled_at: null,
+          })
+          .onConflict((conflict) => conflict.doNothing())
+          .compile(),
+      },
+    ],
+    { unaudited: 'test' },
+  )
   const all = <T>(sql: string, ...parameters: unknown[]): T[] =>
     store.reader.prepare(sql).all(...parameters) as T[]
   return {

@@ -21,7 +21,7 @@ test('a suppressed address is kept apart and never dialled; the others of the me
       created_at: world.clock.now(),
     })
     .compile()
-  await writer.write([{ query }])
+  await writer.write([{ query }], { unaudited: 'test' })
   const accepted = await world.post(['Gone@ok.test', 'ok@ok.test'])
   expect(accepted.deliveries.map(({ state }) => state)).toEqual(['suppressed', 'queued'])
   const { deliveries } = await world.reach(accepted.id, 'suppressed', 'delivered')
