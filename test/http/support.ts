@@ -56,6 +56,8 @@ export interface World {
   readonly key: string
   /** Of the first owner's link; with `firstStart` only. */
   readonly setupToken: string | undefined
+  /** Rows of any query, as they are. */
+  all<T>(sql: string, ...parameters: unknown[]): T[]
   /** What was accepted for sending in the first tenant, in order. */
   mails(): Promise<readonly Mail[]>
   newTenant(name: string): Promise<TenantId>
@@ -163,7 +165,13 @@ export async function openWorld(
   })
   const places = await openPlaces({ ...config.security.geoip, clock, log })
   const ports = { clock, random, log, dial: () => Promise.reject(new Error('no test dials')) }
-  const { uses, securityLog } = composeUses({ ports, store, places })
+  const { uses, securityLog, notices, webhook } = composeUses({
+    ports,
+    store,
+    places,
+    masterKey,
+    fetch: () => Promise.reject(new Error('no test calls a webhook')),
+  })
   const bodies = openBodies(store, { dataDir, cacheBytes: 1 << 20 })
   const disk = await watchDisk({ dataDir, minFreeBytes: 0, clock, log })
   const routing = await makeRouting({
@@ -203,6 +211,7 @@ export async function openWorld(
     submit,
     places,
     securityLog,
+    notices,
     publicUrl: ORIGIN,
   })
   const app = await buildHttp({
@@ -241,6 +250,8 @@ export async function openWorld(
     tenant,
     key,
     setupToken,
+    all: <T>(sql: string, ...parameters: unknown[]) =>
+      store.reader.prepare(sql).all(...parameters) as T[],
     async mails() {
       const rows = await store.across.read
         .selectFrom('messages')
@@ -287,6 +298,7 @@ export async function openWorld(
     async close() {
       await app.close()
       await control.close()
+      await webhook.close()
       places.close()
       disk.close()
       catalog.close()
