@@ -17,8 +17,11 @@ import type { Control } from './compose-control.ts'
 import { composeLane } from './compose-lane.ts'
 import { openHttp, openSubmission } from './compose-ways-in.ts'
 import type { WaysInParts } from './compose-ways-in.ts'
+import { guardedFetch } from './delivery/http/guarded.ts'
+import type { GuardedFetch } from './delivery/http/guarded.ts'
 import { findMx } from './delivery/mx.ts'
 import type { HostOptions } from './delivery/mx.ts'
+import { readTrust } from './delivery/trust.ts'
 import { bullmqJobs } from './queue/bullmq.ts'
 import { embeddedJobs } from './queue/embedded.ts'
 import type { Jobs } from './queue/jobs.ts'
@@ -122,10 +125,6 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
     clock,
     log,
   })
-  const places = await openPlaces({ ...config.security.geoip, clock, log })
-  const { uses, securityLog } = composeUses({ ports, store, places })
-  const hashKey = masterKey.derive('secret-hash')
-  const auth = makeAuthenticator({ catalog, hashKey, clock, places, uses })
   const dnsClient = makeDnsClient({
     clock,
     random,
@@ -144,6 +143,20 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
     ownNames: new Set([hostname]),
     allowPrivateNetworks: config.delivery.allowPrivateNetworks,
   }
+  const { caFile } = config.delivery
+  const trust = caFile === undefined ? undefined : readTrust(caFile)
+  const fetch: GuardedFetch = (request) =>
+    guardedFetch(request, { ...hostOptions, clock, dial: ports.dial, trust })
+  const places = await openPlaces({ ...config.security.geoip, clock, log })
+  const { uses, securityLog, notices, webhook } = composeUses({
+    ports,
+    store,
+    places,
+    masterKey,
+    fetch,
+  })
+  const hashKey = masterKey.derive('secret-hash')
+  const auth = makeAuthenticator({ catalog, hashKey, clock, places, uses })
   const routing = await makeRouting({
     store,
     catalog,
@@ -248,6 +261,7 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
     submit,
     places,
     securityLog,
+    notices,
     publicUrl,
   })
   const { queue } = control
@@ -300,6 +314,7 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
     await backupWorker.stop()
     await jobs.close(grace)
     await control.close()
+    await webhook.close()
     places.close()
     disk.close()
     catalog.close()

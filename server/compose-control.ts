@@ -4,6 +4,7 @@
  */
 import type { Config } from './config/schema.ts'
 import type { Ports } from './core/ports.ts'
+import type { GuardedFetch } from './delivery/http/guarded.ts'
 import { openRedisClient } from './queue/redis-client.ts'
 import { makeAccessUses } from './services/access-uses.ts'
 import type { AccessUses, NewCountryUse } from './services/access-uses.ts'
@@ -36,6 +37,10 @@ import { makeQuotas } from './services/quotas.ts'
 import { makeSecrets } from './services/secrets.ts'
 import { makeSecurityLog } from './services/security-log.ts'
 import type { SecurityLog } from './services/security-log.ts'
+import { makeSecurityNotices } from './services/security-notices.ts'
+import type { SecurityNotices } from './services/security-notices.ts'
+import { makeSecurityWebhook } from './services/security-webhook.ts'
+import type { SecurityWebhook } from './services/security-webhook.ts'
 import type { Submit } from './services/submit-contract.ts'
 import { makeSystemMail } from './services/system-mail.ts'
 import { formatPlace } from './core/place.ts'
@@ -53,6 +58,7 @@ export interface ControlParts {
   readonly submit: Pick<Submit, 'built'>
   readonly places: Places
   readonly securityLog: SecurityLog
+  readonly notices: SecurityNotices
   /** How people reach this installation, without a trailing slash. */
   readonly publicUrl: string
 }
@@ -62,12 +68,20 @@ export function composeUses({
   ports,
   store,
   places,
-}: Pick<ControlParts, 'ports' | 'store' | 'places'>): {
+  masterKey,
+  fetch,
+}: Pick<ControlParts, 'ports' | 'store' | 'places' | 'masterKey'> & {
+  readonly fetch: GuardedFetch
+}): {
   readonly uses: AccessUses
   readonly securityLog: SecurityLog
+  readonly notices: SecurityNotices
+  readonly webhook: SecurityWebhook
 } {
   const { clock, log } = ports
-  const securityLog = makeSecurityLog({ store, clock, log })
+  const webhook = makeSecurityWebhook({ fetch, clock, log })
+  const notices = makeSecurityNotices({ store, webhook, log, key: masterKey.derive('token') })
+  const securityLog = makeSecurityLog({ store, clock, log, tell: notices.tell })
   const onNewCountry = (use: NewCountryUse): void => {
     securityLog
       .record({
@@ -82,7 +96,8 @@ export function composeUses({
       })
       .catch((error: unknown) => log.error({ err: error }, 'a security event could not be kept'))
   }
-  return { uses: makeAccessUses({ store, clock, log, places, onNewCountry }), securityLog }
+  const uses = makeAccessUses({ store, clock, log, places, onNewCountry })
+  return { uses, securityLog, notices, webhook }
 }
 
 export type Control = ReturnType<typeof composeControl>
@@ -217,6 +232,7 @@ export function composeControl(parts: ControlParts) {
     access: makeAccess({ store, catalog, clock, random, hashKey }),
     audit: makeAudit({ store, key: masterKey.derive('audit') }),
     securityLog,
+    notices: parts.notices,
     domains: makeDomains({ store, catalog, clock, seal }),
     egress: makeEgress({ store, catalog, clock, seal }),
     queue: makeQueue({ store, clock }),

@@ -17,6 +17,7 @@ import type { Quotas } from '../services/quotas.ts'
 import type { Roles } from '../services/roles.ts'
 import type { Secrets } from '../services/secrets.ts'
 import type { SecurityLog } from '../services/security-log.ts'
+import type { SecurityNotices } from '../services/security-notices.ts'
 import type { Tenants } from '../services/tenants.ts'
 import type { HttpTls } from './tls.ts'
 import type { EgressDeps } from './routes/egress.ts'
@@ -64,6 +65,7 @@ export interface ControlDeps extends FactorDeps, EgressDeps {
   readonly access: Access
   readonly audit: Audit
   readonly securityLog: SecurityLog
+  readonly notices: Pick<SecurityNotices, 'secretOf'>
   readonly domains: Domains
   readonly queue: Queue
   readonly quotas: Quotas

@@ -21,11 +21,11 @@ const SUBMISSION_GAUGES = [
   ['cut', 'cut', 'SMTP sessions ended for being slow, too large or in error since start.'],
 ] as const
 
-const QUOTA_GAUGES = [
-  ['nearly_used', 'nearlyUsed', 'Windows that reached 80 % of their quota since start.'],
-  ['used_up', 'usedUp', 'Windows of quotas that were used up since start.'],
-  ['delayed', 'delayed', 'Deliveries that a quota made wait since start.'],
-  ['refused', 'refused', 'Requests that a quota refused since start.'],
+const QUOTA_COUNTERS = [
+  ['nearly_used', 'nearlyUsed', 'Windows that reached 80 % of their quota.'],
+  ['used_up', 'usedUp', 'Windows of quotas that were used up.'],
+  ['delayed', 'delayed', 'Recipients whose mail was accepted and has to wait for a quota.'],
+  ['refused', 'refused', 'Requests that were not taken for want of room in a quota.'],
 ] as const
 
 const BACKUP_GAUGES = [
@@ -121,8 +121,8 @@ export function makeMetrics(): Metrics {
       gauge('posthorn_disk_free_bytes', 'Room left on the data disk.', () => gauges.freeDiskBytes())
       for (const [name, field, help] of SUBMISSION_GAUGES)
         gauge(`posthorn_submission_${name}`, help, () => gauges.submission()[field])
-      for (const [name, field, help] of QUOTA_GAUGES)
-        gauge(`posthorn_quota_${name}`, help, () => gauges.quotas()[field])
+      for (const [name, field, help] of QUOTA_COUNTERS)
+        counter(`posthorn_quota_${name}_total`, help, () => gauges.quotas()[field])
       for (const [name, field, help] of BACKUP_GAUGES)
         gauge(`posthorn_backup_${name}`, help, () => gauges.backups()[field])
       gauge(
@@ -131,6 +131,19 @@ export function makeMetrics(): Metrics {
         () => gauges.backups().lastGoodAt / 1_000,
       )
     },
+  }
+
+  /** For what is counted elsewhere. */
+  function counter(name: string, help: string, read: () => number): void {
+    new Counter({
+      name,
+      help,
+      registers,
+      collect() {
+        this.reset()
+        this.inc(read())
+      },
+    })
   }
 
   function gauge(name: string, help: string, read: () => number): void {

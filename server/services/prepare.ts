@@ -93,6 +93,7 @@ export function makePrepare(deps: {
     // What a test key sends is caught, whoever it says it is from.
     const sender = principal.mode === 'test' ? undefined : verified
     const facts = { tenant, stream, tags, senderDomain: content.fromDomain }
+    const isCounted = sender !== undefined && options.uncounted !== true
     return {
       tenant,
       stream,
@@ -108,7 +109,7 @@ export function makePrepare(deps: {
       sendAt,
       expiresAt: (sendAt ?? now) + settings.maxAgeMs[stream],
       sandbox: sender === undefined,
-      quota: sender === undefined ? undefined : chargesOf(current, principal, sender.id),
+      quota: isCounted ? chargesOf(current, principal, sender.id) : undefined,
       // Of the message itself; a recipient's own address concerns only its delivery.
       smtpUtf8: input.smtpUtf8 && !(isAsciiText(input.mailFrom) && hasAsciiHeader(content.raw)),
       body: content.raw,

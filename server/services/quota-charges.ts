@@ -39,7 +39,10 @@ export function quotaRecord(
   }
 }
 
-/** QUOTA_EXCEEDED with which quota, how full, and the time until its window ends. */
+/**
+ * QUOTA_EXCEEDED with which quota, how full, and the time until its window ends; RECIPIENTS_TOO_MANY for a message that
+ * would not fit an empty window either, so that nobody is told to come back for nothing.
+ */
 export function overQuota(
   snapshot: CatalogSnapshot,
   tenant: TenantId,
@@ -49,8 +52,11 @@ export function overQuota(
   const record = quotaRecord(snapshot.quotas.get(tenant), refusal.scope, refusal.scopeId)
   // The quota was taken away while the request was on its way.
   const name = record?.name ?? `${refusal.scopeId}`
+  const text = refusalText(refusal, name)
+  if (refusal.wanted > refusal.limit && !refusal.isPlannedAhead)
+    return new AppError('RECIPIENTS_TOO_MANY', { public: text })
   return new AppError('QUOTA_EXCEEDED', {
-    public: refusalText(refusal, name),
+    public: text,
     retryAfterMs: Math.max(0, refusal.resetsAt - now),
   })
 }

@@ -29,7 +29,8 @@ export function makeQuotaWatch(log: Log): QuotaWatch {
   /** By quota, unit and level: the end of the window of which it was said. */
   const said = new Map<string, number>()
 
-  function say(state: QuotaState, level: 80 | 100): void {
+  /** Level `lacking`: there is room, but not enough for what was asked. */
+  function say(state: QuotaState, level: 80 | 100 | 'lacking'): void {
     const { scope, scopeId, unit, used, limit, resetsAt } = state
     const key = `${scope}/${scopeId}/${unit}/${level}`
     if (said.get(key) === resetsAt) return
@@ -43,7 +44,8 @@ export function makeQuotaWatch(log: Log): QuotaWatch {
       limit,
       resetsAt,
     }
-    if (level === 100) {
+    if (level === 'lacking') log.warn(fields, 'a quota had too little room for a request')
+    else if (level === 100) {
       counts.usedUp++
       log.warn(fields, 'a quota is used up')
     } else {
@@ -58,7 +60,7 @@ export function makeQuotaWatch(log: Log): QuotaWatch {
       switch (result.kind) {
         case 'over-quota':
           counts.refused++
-          say(result.refusal, 100)
+          say(result.refusal, result.refusal.used >= result.refusal.limit ? 100 : 'lacking')
           return
         case 'accepted':
           for (const mark of result.marks ?? []) say(mark, mark.level)

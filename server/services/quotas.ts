@@ -3,6 +3,7 @@
  * may set which is decided before; counting is done where mail is accepted.
  */
 import type { Actor, AuditDraft, AuditValue } from '../core/audit.ts'
+import { parseDomain } from '../core/address.ts'
 import { AppError } from '../core/errors.ts'
 import { decodeId, encodeId } from '../core/ids.ts'
 import type { TenantId } from '../core/ids.ts'
@@ -17,7 +18,7 @@ import type { QuotaRecord } from '../store/read/quotas.ts'
 import type { Catalog } from './catalog.ts'
 import { quotaRecord } from './quota-charges.ts'
 
-/** Whose quota: `of` is the login's or the domain's name or outside id; of the tenant's own it is left out. */
+/** Whose quota: `of` is its name or outside id; of the tenant's own it may be left out. */
 export interface QuotaTarget {
   readonly tenant: TenantId
   readonly scope: QuotaScope
@@ -61,7 +62,7 @@ export interface QuotaUsage {
 }
 
 export interface Quotas {
-  /** BODY_INVALID for limits that are none, NOT_FOUND when the tenant has no such login or domain. */
+  /** BODY_INVALID for limits that are none, NOT_FOUND when it is not the tenant, a login or a domain of it. */
   set(actor: Actor, wish: QuotaWish): Promise<QuotaInfo>
   /** NOT_FOUND when none is set. */
   remove(actor: Actor, target: QuotaTarget): Promise<void>
@@ -82,7 +83,9 @@ export function makeQuotas(deps: { store: Store; catalog: Catalog; clock: Clock 
     const wanted = of ?? ''
     if (scope === 'tenant') {
       const found = tenants.get(tenant)
-      if (found !== undefined) return { scopeId: found.id, name: found.name }
+      // Named, so that nobody limits the tenant they happen to be in when they mean another.
+      const isMeant = [undefined, found?.name, encodeId('tenant', tenant)].includes(of)
+      if (found !== undefined && isMeant) return { scopeId: found.id, name: found.name }
     } else if (scope === 'credential') {
       const id = decodeId('credential', wanted)
       for (const one of credentials.values())
@@ -90,7 +93,8 @@ export function makeQuotas(deps: { store: Store; catalog: Catalog; clock: Clock 
           return { scopeId: one.id, name: one.username }
     } else {
       const id = decodeId('domain', wanted)
-      const named = domains.get(domainKey(tenant, wanted))
+      const parsed = parseDomain(wanted)
+      const named = parsed.ok ? domains.get(domainKey(tenant, parsed.domain)) : undefined
       if (named !== undefined) return { scopeId: named.id, name: named.name }
       for (const one of domains.values())
         if (one.tenant === tenant && one.id === id) return { scopeId: one.id, name: one.name }

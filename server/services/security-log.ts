@@ -68,15 +68,19 @@ export interface SecurityLog {
 }
 
 export interface SecurityLogDeps {
+  /** Whom else it is told; not waited for. */
+  readonly tell?: ((id: SecurityEventId, event: NewSecurityEvent, at: number) => void) | undefined
   readonly store: Store
   readonly clock: Clock
   readonly log: Log
 }
 
-export function makeSecurityLog({ store, clock, log }: SecurityLogDeps): SecurityLog {
+export function makeSecurityLog({ store, clock, log, tell }: SecurityLogDeps): SecurityLog {
   return {
     async record(event) {
-      const id = await insertSecurityEvent(store, event, clock.now())
+      const now = clock.now()
+      const id = await insertSecurityEvent(store, event, now)
+      tell?.(id, event, now)
       const { kind, score, decision, tenant, user, ip, country } = event
       log.warn(
         { evt: 'security', id, kind, score, decision, tenant, user, ip, country },

@@ -9,6 +9,8 @@ export interface SubmitOptions {
   /** Epoch ms. */
   readonly sendAt?: number | undefined
   readonly idempotencyKey?: string | undefined
+  /** Under no quota: mail of the installation itself. No way in lets a client say so. */
+  readonly uncounted?: boolean | undefined
 }
 
 /** A complete message with its envelope: SMTP, or REST raw. Options win over X-Posthorn headers. */

@@ -103,7 +103,8 @@ export function makeSystemMail({ submit, catalog, log, settings }: SystemMailDep
               // So that no vacation notice answers it.
               headers: { 'Auto-Submitted': 'auto-generated' },
               attachments: [],
-              options: { stream: 'transactional', tags: [TAG, kind] },
+              // A tenant that has used up its quota must not keep people from signing in.
+              options: { stream: 'transactional', tags: [TAG, kind], uncounted: true },
             },
           ],
           undefined,

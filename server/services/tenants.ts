@@ -14,7 +14,7 @@ import { changeTenant, findTenant, insertTenant, listTenants } from '../store/te
 import type { TenantRow } from '../store/tenants.ts'
 import type { Catalog } from './catalog.ts'
 import { changedTenantSettings, parseTenantSettings } from './tenant-settings.ts'
-import type { TenantSettings } from './tenant-settings.ts'
+import type { TenantSettings, TenantSettingsChange } from './tenant-settings.ts'
 
 export interface TenantInfo {
   readonly id: TenantId
@@ -29,7 +29,7 @@ export interface TenantInfo {
 export interface TenantChange {
   readonly name?: string | undefined
   readonly disabled?: boolean | undefined
-  readonly settings?: Partial<TenantSettings> | undefined
+  readonly settings?: TenantSettingsChange | undefined
 }
 
 export interface Tenants {
@@ -135,4 +135,5 @@ const factsOf = (name: string, disabled: boolean, settings: TenantSettings): Aud
   disabled,
   requireSecondFactor: settings.requireSecondFactor,
   secondFactorRoles: settings.secondFactorRoles,
+  securityWebhook: settings.securityWebhook ?? null,
 })

@@ -1,5 +1,6 @@
 /** Tenants: all of them for platform operators, and the caller's own. */
 import { encodeId } from '../../core/ids.ts'
+import type { SecurityNotices } from '../../services/security-notices.ts'
 import type { TenantInfo, Tenants } from '../../services/tenants.ts'
 import { actorOf, tenantOf } from '../auth.ts'
 import type { HttpApp } from '../http-app.ts'
@@ -12,6 +13,7 @@ import {
   TenantInput,
   TenantList,
   TenantParams,
+  WebhookSecret,
 } from '../schemas/tenants.ts'
 
 const tags = ['Tenants']
@@ -22,10 +24,22 @@ const view = ({ id, name, createdAt, disabledAt, members, settings }: TenantInfo
   createdAt: formatInstant(createdAt),
   ...(disabledAt === undefined ? {} : { disabledAt: formatInstant(disabledAt) }),
   members,
-  settings: { ...settings, secondFactorRoles: [...settings.secondFactorRoles] },
+  settings: {
+    requireSecondFactor: settings.requireSecondFactor,
+    secondFactorRoles: [...settings.secondFactorRoles],
+    ...(settings.securityWebhook === undefined
+      ? {}
+      : { securityWebhook: settings.securityWebhook }),
+  },
 })
 
-export function tenantRoutes(app: HttpApp, { tenants }: { readonly tenants: Tenants }): void {
+export function tenantRoutes(
+  app: HttpApp,
+  {
+    tenants,
+    notices,
+  }: { readonly tenants: Tenants; readonly notices: Pick<SecurityNotices, 'secretOf'> },
+): void {
   app.get(
     '/v1/tenants',
     {
@@ -114,6 +128,21 @@ export function tenantRoutes(app: HttpApp, { tenants }: { readonly tenants: Tena
       },
     },
     async (request) => view(await tenants.get(tenantOf(request))),
+  )
+
+  app.get(
+    '/v1/tenant/webhook-secret',
+    {
+      config: { permission: 'tenant:manage', personOnly: true, stepUp: true },
+      schema: {
+        operationId: 'getWebhookSecret',
+        tags,
+        summary: 'Get the secret of the security webhook',
+        description: 'For checking that a posted security event is from here.',
+        response: { 200: WebhookSecret },
+      },
+    },
+    async (request) => ({ secret: notices.secretOf(tenantOf(request)) }),
   )
 
   app.patch(

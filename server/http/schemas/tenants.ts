@@ -19,14 +19,28 @@ const secondFactorRoles = Type.Array(Type.Enum([...BUILT_IN_ROLE_NAMES], { type:
   examples: [['owner', 'admin']],
 })
 
+const webhookText = 'Where security events are posted to, signed; HTTPS.'
 const settings = Type.Object(
-  { requireSecondFactor, secondFactorRoles },
+  {
+    requireSecondFactor,
+    secondFactorRoles,
+    securityWebhook: maybe(text(webhookText, 'https://ops.shop.example/posthorn')),
+  },
   { title: 'TenantSettings', description: 'What the tenant decides for itself.' },
 )
 const settingsChange = Type.Object(
   {
     requireSecondFactor: maybe(requireSecondFactor),
     secondFactorRoles: maybe(secondFactorRoles),
+    securityWebhook: maybe(
+      Type.Unsafe<string | null>({
+        type: ['string', 'null'],
+        maxLength: 2000,
+        pattern: '^https://[!-~]+$',
+        description: `${webhookText} Null: nowhere.`,
+        examples: ['https://ops.shop.example/posthorn'],
+      }),
+    ),
   },
   {
     ...strict,
@@ -68,6 +82,14 @@ export const TenantChange = Type.Object(
     settings: maybe(settingsChange),
   },
   { ...strict, title: 'TenantChange', description: 'What to change.' },
+)
+export const WebhookSecret = Type.Object(
+  { secret: text('What the signatures are made with.', 'whsec_q9Zk…') },
+  {
+    title: 'WebhookSecret',
+    description:
+      '`Posthorn-Signature: t=<seconds>,v1=<hex>` is HMAC-SHA256 of `<seconds>.<body>` under it.',
+  },
 )
 export const OwnTenantChange = Type.Object(
   { settings: settingsChange },
