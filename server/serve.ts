@@ -8,7 +8,8 @@ import type { Config } from './config/schema.ts'
 import { AppError } from './core/errors.ts'
 import { realPorts } from './ports.ts'
 import { acquireInstanceLock } from './services/instance-lock.ts'
-import { prepareInstallation } from './services/first-start.ts'
+import { placeholderOwner, prepareInstallation } from './services/first-start.ts'
+import { linkUrl } from './services/links.ts'
 import { releaseAllLanes } from './store/lanes.ts'
 
 /** A second signal while draining means now. */
@@ -61,16 +62,16 @@ async function begin(app: App, isAlone: boolean): Promise<string> {
     random,
     hashKey: app.masterKey.derive('secret-hash'),
     ehlo: app.config.delivery.ehlo ?? app.hostname,
-    ownerEmail: `owner@${app.hostname}`,
+    ownerEmail: placeholderOwner(app.hostname),
   })
   // Whoever owned a lane before is gone: nobody else can be at work on this directory.
   if (isAlone) await releaseAllLanes(app.store)
   await app.catalog.refresh()
   await app.start()
-  return banner(app, setupToken !== undefined)
+  return banner(app, setupToken)
 }
 
-function banner(app: App, isFirstStart: boolean): string {
+function banner(app: App, setupToken: string | undefined): string {
   const { http, submission } = app.addresses()
   const url = app.config.http.publicUrl ?? http
   return [
@@ -79,14 +80,18 @@ function banner(app: App, isFirstStart: boolean): string {
     ...(url === undefined ? [] : [`  API and its reference  ${url}/docs`]),
     ...submission.map(({ host, port }) => `  SMTP submission        ${host}:${port}`),
     `  Data                   ${app.config.dataDir}`,
-    ...(isFirstStart ? FIRST_STEPS : []),
+    ...(setupToken === undefined ? [] : firstSteps(url, setupToken)),
     '',
     '',
   ].join('\n')
 }
 
-const FIRST_STEPS = [
+/** The link is good once; whoever has it becomes the owner. */
+const firstSteps = (url: string | undefined, setupToken: string): readonly string[] => [
   '',
+  ...(url === undefined
+    ? []
+    : [`Setup link of the owner, good once:  ${linkUrl(url, setupToken)}`, '']),
   'It is new here. In another terminal:',
   '  npx posthorn domain add example.com --verified   a domain to send from, and the DNS records to publish',
   '  npx posthorn key create my-app                   a key for the API',

@@ -15,7 +15,7 @@ import type { Principal } from '../services/auth/principal.ts'
 import { sessionTokenOf } from './cookies.ts'
 import { refuseCrossSite } from './csrf.ts'
 import type { HttpDeps } from './deps.ts'
-import { makeRateLimit } from './rate-limit.ts'
+import { makeRateLimit, makeStrangerLimit } from './rate-limit.ts'
 
 /** What somebody must be to call a route: exactly one of the first three. */
 export interface RouteAccess {
@@ -121,6 +121,7 @@ export function installAuth(
     { perSecond: limits.requestsPerSecond, burst: limits.requestBurst },
     clock,
   )
+  const strangers = makeStrangerLimit(clock)
   app.decorateRequest('caller', undefined)
   app.decorate('routeAccess', [])
   app.addHook('onRoute', ({ config, method, url }) => {
@@ -155,9 +156,15 @@ export function installAuth(
     return { kind: 'key', actor, tenant: principal.tenant, principal }
   }
 
-  async function asPerson(request: FastifyRequest, token: string): Promise<Caller> {
+  async function asPerson(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    token: string,
+  ): Promise<Caller> {
     const access = request.routeOptions.config
     const session = await sessions.authenticate(token, whenceOf(request))
+    // Beside the keys, whose numbers are above 0.
+    rate.take(-session.user, reply)
     refuseCrossSite(request, { publicUrl, csrfToken: sessions.csrfToken(session.id) })
     refuseStage(session, access)
     const tenant = access.permission === undefined ? undefined : tenantFor(request, session)
@@ -187,8 +194,17 @@ export function installAuth(
   }
 
   app.addHook('onRequest', (request, reply, done) => {
-    if (request.routeOptions.config.public === true || request.is404) {
+    if (request.is404) {
       done()
+      return
+    }
+    if (request.routeOptions.config.public === true) {
+      try {
+        if (request.method !== 'GET') strangers(request.ip)
+        done()
+      } catch (error) {
+        done(asError(error))
+      }
       return
     }
     const header = request.headers.authorization
@@ -201,7 +217,7 @@ export function installAuth(
       }
       const token = sessionTokenOf(request)
       if (token === undefined) throw new AppError('AUTH_REQUIRED')
-      asPerson(request, token).then(
+      asPerson(request, reply, token).then(
         (caller) => {
           request.caller = caller
           done()

@@ -4,6 +4,7 @@
  */
 import type { FastifyReply } from 'fastify'
 import { AppError } from '../core/errors.ts'
+import { clientKey } from '../core/network.ts'
 import type { Clock } from '../core/ports.ts'
 
 export interface BucketLimits {
@@ -80,3 +81,29 @@ export function makeRateLimit(configured: BucketLimits, clock: Clock): RateLimit
 }
 
 const limitsOf = (limits: BucketLimits): Limits => ({ ...limits, text: String(limits.burst) })
+
+/** For who has no key and no session: what one address may ask before it waits. */
+const STRANGER: BucketLimits = { perSecond: 2, burst: 60 }
+const MOST_ADDRESSES = 10_000
+
+/**
+ * Requests of strangers that make us work: sign-in, links, challenges. What may be guessed has limits of its own; this
+ * one keeps an address from filling tables. Throws RATE_LIMITED.
+ */
+export function makeStrangerLimit(clock: Clock): (ip: string) => void {
+  // In order of the last request, so that the oldest goes first when there are too many.
+  const buckets = new Map<string, Bucket>()
+  return (ip) => {
+    const address = clientKey(ip)
+    const { ok, bucket, waitMs } = takeToken(buckets.get(address), STRANGER, clock.now())
+    buckets.delete(address)
+    buckets.set(address, bucket)
+    if (buckets.size > MOST_ADDRESSES) {
+      for (const oldest of buckets.keys()) {
+        buckets.delete(oldest)
+        break
+      }
+    }
+    if (!ok) throw new AppError('RATE_LIMITED', { retryAfterMs: waitMs })
+  }
+}

@@ -12,7 +12,6 @@ import { isBurst, judgeSignIn } from '../../policy/anomaly.ts'
 import type { AnomalySettings } from '../../policy/anomaly.ts'
 import { networkOf } from '../../policy/anomaly-network.ts'
 import type { Store } from '../../store/open.ts'
-import { securityEventChange } from '../../store/security-events.ts'
 import { endSessions } from '../../store/sessions.ts'
 import {
   failuresFromNetwork,
@@ -173,7 +172,6 @@ export function makeVisits(deps: VisitDeps): SignInLog {
         [
           changeUser(store, person.id, { locked_at: now, locked_because: because }),
           endSessions(store, { user: person.id }, { at: now, because: 'account locked' }),
-          securityEventChange(store, event, now),
           ...changes,
         ],
         {
@@ -184,6 +182,7 @@ export function makeVisits(deps: VisitDeps): SignInLog {
           after: { because },
         },
       )
+      await securityLog.record(event)
       await recordTry(person.id, visit, 'locked')
       const { url, expiresAt } = link
       const request = requestFacts(visit)

@@ -110,7 +110,7 @@ export function judgeMasterKey(mode: number | undefined, hasDatabase: boolean): 
       ? fail(
           topic,
           'is missing: sealed secrets cannot be read, and no login works',
-          'put master.key of a backup into the data directory',
+          'posthorn restore <backup>, which brings its key along; master.key alone stands in no backup in clear',
         )
       : ok(topic, 'is made at the first start')
   if ((mode & 0o077) !== 0)
