@@ -14,7 +14,11 @@ const permissions = Type.Array(permission, {
   description: 'What it lets somebody do.',
   examples: [['messages:read', 'suppressions:manage']],
 })
-const titleInput = input('Title for people.', 'Support', { minLength: 1, maxLength: 100 })
+const titleInput = input('Title for people.', 'Support', {
+  minLength: 1,
+  maxLength: 100,
+  pattern: '^[^\\x00-\\x1f\\x7f]*$',
+})
 const secondFactorInput = Type.Boolean({
   description: 'Whoever has the role must have a second factor.',
   examples: [true],
