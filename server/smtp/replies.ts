@@ -43,7 +43,8 @@ const BY_CODE: Readonly<Partial<Record<ErrorCode, Codes>>> = {
   RECIPIENTS_TOO_MANY: [452, '4.5.3'],
   AUTH_REQUIRED: [530, '5.7.0'],
   CONNECTIONS_LIMITED: [421, '4.7.0'],
-  QUOTA_EXCEEDED: [452, '4.7.1'],
+  // A policy, for now: RFC 3463 §3.8 has X.7.1 for permanent errors only, and 4.5.3 would make clients split and resend.
+  QUOTA_EXCEEDED: [452, '4.7.0'],
   STORE_FULL: [452, '4.3.1'],
   SHUTTING_DOWN: [421, '4.3.2'],
 }

@@ -300,6 +300,56 @@ export function quotaCases(open: () => Promise<WriterBench>): void {
       expect(levels).toEqual([undefined, [80], undefined, [100], undefined])
     })
 
+    test('cancelling does not give the place back, and making due now asks no quota', async () => {
+      const tenant = newTenant()
+      const quota = [chargeOf(tenant, { day: 1 })]
+      await accept(mail(tenant, quota))
+      const cancelled = await accept(mail(tenant, quota))
+      const [waiting] = deliveriesOf(await accept(mail(tenant, quota)))
+      const before = await used(tenant)
+      if (!('messages' in cancelled)) throw new Error(cancelled.kind)
+      expect(await bench.writer.cancel(cancelled.messages[0]!.id, bench.now())).toBe(1)
+      await bench.writer.retryNow([waiting!.id], bench.now())
+      expect(await bench.delivery(waiting!.id)).toMatchObject({
+        state: 'queued',
+        reason: 'retried-by-operator',
+        next_at: bench.now(),
+      })
+      expect(await used(tenant)).toEqual(before)
+      const [later] = deliveriesOf(await accept(mail(tenant, quota)))
+      expect(later!.expectedAt).toBe(TOMORROW + 2 * DAY_MS)
+    })
+
+    test('a lowered limit moves nothing that has its time, and has room again when it is below', async () => {
+      const tenant = newTenant()
+      const first = deliveriesOf(
+        await accept(mail(tenant, [chargeOf(tenant, { day: 4 })], { to: people(8) })),
+      )
+      const lowered = [chargeOf(tenant, { day: 2 })]
+      expect(perDay(await accept(mail(tenant, lowered, { to: people(3) })))).toEqual({
+        '+2': 2,
+        '+3': 1,
+      })
+      for (const { id, expectedAt } of first)
+        expect((await bench.delivery(id)).next_at).toBe(expectedAt ?? bench.now())
+      const refuses = [chargeOf(tenant, { day: 2 }, 'refuse')]
+      expect((await accept(mail(tenant, refuses))).kind).toBe('over-quota')
+    })
+
+    test('a batch is counted as a whole or not at all, mixed with others in one commit', async () => {
+      const tenant = newTenant()
+      const quota = [chargeOf(tenant, { hour: 10, day: 25 }, 'refuse')]
+      const batches = Array.from({ length: 6 }, () =>
+        accept(...Array.from({ length: 4 }, () => mail(tenant, quota))),
+      )
+      const kinds = (await Promise.all(batches)).map(({ kind }) => kind)
+      expect(kinds.filter((kind) => kind === 'accepted')).toHaveLength(2)
+      expect(await used(tenant)).toEqual({
+        'tenant day 2026-01-01T00': 8,
+        'tenant hour 2026-01-01T00': 8,
+      })
+    })
+
     test('a new window has all its room', async () => {
       const tenant = newTenant()
       const quota = [chargeOf(tenant, { hour: 1 }, 'refuse')]

@@ -131,7 +131,7 @@ describe('a quota that refuses', () => {
   test('a raised quota lets mail in at once', async () => {
     const { tenant, from, auth } = await newTenant({ month: 1, over: 'refuse' })
     const send = () => world.post('/v1/messages', aMessage({ from, to: people(2) }), auth)
-    expect(codeOf(await send())).toBe('QUOTA_EXCEEDED')
+    expect(codeOf(await send())).toBe('RECIPIENTS_TOO_MANY')
     await quotas.set(SYSTEM_ACTOR, { tenant, scope: 'tenant', month: 2, over: 'refuse' })
     expect((await send()).statusCode).toBe(202)
   })

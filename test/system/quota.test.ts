@@ -60,7 +60,7 @@ test('mail beyond a quota that delays goes out by itself in the next window, spr
   expect((await world.post('ok5@ok.test')).deliveries[0]).not.toHaveProperty('expectedAt')
 })
 
-test('mail over a quota that refuses is answered 452 4.7.1, and taken in the next window', async () => {
+test('mail over a quota that refuses is answered 452 4.7.0, and taken in the next window', async () => {
   const world = await startWorld()
   const { quotas, tenant, clock } = world
   const { name } = world.tenants.resolve(undefined)
@@ -71,7 +71,7 @@ test('mail over a quota that refuses is answered 452 4.7.1, and taken in the nex
     .catch((error: unknown) => error)
   expect(String(refused)).toMatch(
     new RegExp(
-      `452 4\\.7\\.1 The hourly quota of tenant ${name} has no room for 2 more: 2 of 3 used, until .* Try again in \\d+ s`,
+      `452 4\\.7\\.0 The hourly quota of tenant ${name} has no room for 2 more: 2 of 3 used, until .* Try again in \\d+ s`,
     ),
   )
   await world.quiet()

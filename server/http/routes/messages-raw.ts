@@ -50,6 +50,8 @@ export function rawRoutes(app: HttpApp, { submit, limits }: HttpDeps): void {
           'IDEMPOTENCY_KEY_REUSED',
           'SENDER_INVALID',
           'RECIPIENTS_MISSING',
+          'RECIPIENTS_TOO_MANY',
+          'QUOTA_EXCEEDED',
           'ADDRESS_INVALID',
           'MESSAGE_INVALID',
         ],

@@ -1,5 +1,6 @@
 /** `posthorn quota …` against a real data directory. */
 import { describe, expect, test } from 'vitest'
+import { asId, encodeId } from '../../../server/core/ids.ts'
 import { openStore } from '../../../server/store/open.ts'
 import { testCli } from '../../support/cli.ts'
 import type { TestCli } from '../../support/cli.ts'
@@ -130,6 +131,17 @@ test('quota list shows what is used of each, and what is planned for later', asy
     [''],
   ])
   expect(await cli.json('quota list')).toMatchObject({ quotas: [{ tenant: 'acme' }, {}, {}] })
+  const [first, last] = await withStore(
+    cli,
+    (store) =>
+      store.reader.prepare('select min(id), max(id) from deliveries').raw().get() as number[],
+  )
+  const explained = async (id: number | undefined): Promise<string> =>
+    (await cli.run(`explain delivery ${encodeId('delivery', asId('delivery', id ?? 0))}`)).out
+  expect(await explained(last)).toMatch(
+    /queued \(quota\)[^]*next try +2026-01-01 01:12:00 UTC.*: waits for the hourly quota of tenant acme: 10 of 10 used, next at 2026-01-01 01:12 UTC\n/,
+  )
+  expect(await explained(first)).not.toMatch(/quota/)
 })
 
 test('every change is in the audit log with before and after', async () => {

@@ -1,7 +1,9 @@
 /** Windows of the calendar in UTC, and plans that keep every quota: a line for each rule. */
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
   LOOK_AHEAD_MS,
+  QUOTA_UNITS,
   SPREAD_MS,
   levelReached,
   planQuota,
@@ -335,4 +337,139 @@ test('what was found full is not looked at again, and a later plan goes on behin
   looks = 0
   expect(planQuota({ want: 1, from: NOON, counters: [counter] })).toEqual(first)
   expect(looks).toBeLessThan(10)
+})
+
+test('each moment lies in one window of a unit, and the next begins where it ends', () => {
+  const moment = fc.integer({ min: 0, max: at('2100-01-01') })
+  fc.assert(
+    fc.property(fc.constantFrom(...QUOTA_UNITS), moment, (unit, time) => {
+      const [start, end] = [windowStart(unit, time), windowEnd(unit, time)]
+      expect(start <= time && time < end).toBe(true)
+      expect([windowStart(unit, start), windowStart(unit, end - 1)]).toEqual([start, start])
+      expect(windowStart(unit, end)).toBe(end)
+    }),
+  )
+})
+
+describe('whatever the quotas and the requests', () => {
+  const counter = fc
+    .tuple(
+      fc.constantFrom(...QUOTA_UNITS),
+      fc.integer({ min: 1, max: 60 }),
+      fc.constantFrom<QuotaCounter['over']>('delay', 'delay', 'delay', 'refuse'),
+    )
+    .map(([unit, limit, over]) => ({ unit, limit, over }))
+  const counters = fc.array(counter, { minLength: 1, maxLength: 5 })
+  /** How many, how long after the one before, and how much later it is wished. */
+  const request = fc.tuple(
+    fc.integer({ min: 1, max: 80 }),
+    fc.integer({ min: 0, max: 5 * 3_600_000 }),
+    fc.integer({ min: 0, max: 2 }).map((days) => days * 86_400_000),
+  )
+  const requests = fc.array(request, { minLength: 1, maxLength: 15 })
+  const start = fc.integer({ min: at('2026-01-01'), max: at('2028-12-31') })
+  type Mutable = QuotaCounter & { readonly used: Map<number, number> }
+
+  /** Plans one after the other, as the store does: what is over is not counted. */
+  function run(
+    wishes: readonly Pick<QuotaCounter, 'unit' | 'limit' | 'over'>[],
+    asked: readonly (readonly [number, number, number])[],
+    { begin, forgets }: { readonly begin: number; readonly forgets: boolean },
+  ) {
+    const all = wishes.map((wish): Mutable => ({
+      ...wish,
+      used: new Map(),
+      full: { from: 0, until: 0 },
+    }))
+    let now = begin
+    const plans = asked.map(([want, pause, ahead]) => {
+      now += pause
+      const from = now + ahead
+      if (forgets) for (const { full } of all) full.until = full.from
+      const result = planQuota({ want, from, counters: all })
+      if (result.kind === 'planned')
+        for (const { at: time, count } of result.slots)
+          for (const { unit, used } of all) {
+            const window = windowStart(unit, time)
+            used.set(window, (used.get(window) ?? 0) + count)
+          }
+      return { want, from, result }
+    })
+    return { all, plans }
+  }
+
+  test('no window gets more than its limit, each recipient is planned once, in order', () => {
+    fc.assert(
+      fc.property(counters, requests, start, (wishes, asked, begin) => {
+        const { all, plans } = run(wishes, asked, { begin, forgets: false })
+        for (const { used, limit } of all)
+          for (const count of used.values()) expect(count).toBeLessThanOrEqual(limit)
+        for (const { want, from, result } of plans) {
+          if (result.kind === 'over') continue
+          expect(result.slots.reduce((sum, { count }) => sum + count, 0)).toBe(want)
+          const times = result.slots.map((slot) => slot.at)
+          expect(times).toEqual([...new Set(times)].sort((a, b) => a - b))
+          expect(times[0]).toBeGreaterThanOrEqual(from)
+          expect(times.at(-1)! - from).toBeLessThanOrEqual(LOOK_AHEAD_MS)
+        }
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  test('nothing leaves the window that it was counted in by being spread', () => {
+    fc.assert(
+      fc.property(counters, requests, start, (wishes, asked, begin) => {
+        const { all, plans } = run(wishes, asked, { begin, forgets: false })
+        for (const { result } of plans) {
+          if (result.kind === 'over') continue
+          for (const { at: time, count, firstMs, stepMs } of result.slots)
+            for (const { unit } of all)
+              expect(time + firstMs + (count - 1) * stepMs).toBeLessThan(windowEnd(unit, time))
+        }
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  test('mail waits only for what is full, and is refused only for want of room', () => {
+    fc.assert(
+      fc.property(counters, requests, start, (wishes, asked, begin) => {
+        const all = wishes.map((wish): Mutable => ({
+          ...wish,
+          used: new Map(),
+          full: { from: 0, until: 0 },
+        }))
+        let now = begin
+        for (const [want, pause] of asked) {
+          now += pause
+          const rooms = all.map(
+            ({ unit, limit, used }) => limit - (used.get(windowStart(unit, now)) ?? 0),
+          )
+          const fits = rooms.every((room) => room >= want)
+          const result = planQuota({ want, from: now, counters: all })
+          const goesNow = result.kind === 'planned' && result.slots[0]!.count === want
+          expect(goesNow && result.slots[0]!.at === now).toBe(fits)
+          if (result.kind === 'planned')
+            for (const { at: time, count } of result.slots)
+              for (const { unit, used } of all) {
+                const window = windowStart(unit, time)
+                used.set(window, (used.get(window) ?? 0) + count)
+              }
+        }
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  test('what is remembered of full windows changes nothing but the work', () => {
+    fc.assert(
+      fc.property(counters, requests, start, (wishes, asked, begin) => {
+        const remembering = run(wishes, asked, { begin, forgets: false })
+        const forgetting = run(wishes, asked, { begin, forgets: true })
+        expect(remembering.plans).toEqual(forgetting.plans)
+      }),
+      { numRuns: 300 },
+    )
+  })
 })

@@ -49,6 +49,17 @@ test('each level of each window is told once', () => {
   ])
 })
 
+test('a request that is too large for what is left is told, but uses nothing up', () => {
+  const log = recordingLog()
+  const watch = makeQuotaWatch(log)
+  const refusal = { ...mark(80), wanted: 3, isPlannedAhead: false }
+  for (let i = 0; i < 2; i++) watch.note({ kind: 'over-quota', refusal })
+  expect(watch.counts).toEqual({ nearlyUsed: 0, usedUp: 0, refused: 2, delayed: 0 })
+  expect(log.lines.map(({ message }) => message)).toEqual([
+    'a quota had too little room for a request',
+  ])
+})
+
 test('deliveries that wait are counted, when they are accepted and not when they are told again', () => {
   const watch = makeQuotaWatch(recordingLog())
   const delivery = {

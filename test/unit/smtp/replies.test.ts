@@ -18,7 +18,7 @@ const cases: [code: ErrorCode, reply: string, why: string][] = [
   ['RECIPIENTS_TOO_MANY', '452 4.5.3', 'RFC 5321 §4.5.3.1.10'],
   ['RECIPIENTS_MISSING', '554 5.5.1', 'no valid recipients'],
   ['RATE_LIMITED', '450 4.7.1', 'later'],
-  ['QUOTA_EXCEEDED', '452 4.7.1', 'later, the same mail on another connection would not help'],
+  ['QUOTA_EXCEEDED', '452 4.7.0', 'later, the same mail on another connection would not help'],
   ['CONNECTIONS_LIMITED', '421 4.7.0', 'later, and not on this connection'],
   ['AUTH_REQUIRED', '530 5.7.0', 'RFC 4954 §6'],
   ['AUTH_FAILED', '535 5.7.8', 'RFC 4954 §6'],
