@@ -58,6 +58,35 @@ describe('the next migration over the first schema', () => {
   })
 })
 
+test('people of the first schema keep their links, and get a place to belong to', async () => {
+  const file = join(scratch(), 'first.sqlite')
+  const first = openDatabase({ file })
+  await migrate(first, { specs: MIGRATIONS.slice(0, 1), backupTo: () => '' })
+  first.exec(`
+    insert into tenants (id, name, created_at) values (3, 'default', 1), (9, 'other', 2);
+    insert into users (id, email, name, role, setup_hash, setup_expires_at, created_at) values
+      (1, 'Owner@A.test', 'Owner', 'owner', 'hash-1', 99, 5), (2, 'look@a.test', 'Look', 'viewer', null, null, 6);
+    insert into keys (id, tenant_id, name, secret_hash, scopes, mode, created_at)
+      values (1, 3, 'app', 'hash-k', '["messages:send"]', 'live', 7)`)
+  first.close()
+  const { db } = await upgraded(file, MIGRATIONS)
+  expect(faultsOf(db)).toEqual([])
+  expect(db.prepare('select id, email, platform_role from users order by id').all()).toEqual([
+    { id: 1, email: 'owner@a.test', platform_role: 'admin' },
+    { id: 2, email: 'look@a.test', platform_role: null },
+  ])
+  expect(db.prepare('select tenant_id, user_id, role from memberships').all()).toEqual([
+    { tenant_id: 3, user_id: 1, role: 'owner' },
+    { tenant_id: 3, user_id: 2, role: 'analyst' },
+  ])
+  expect(db.prepare('select user_id, purpose, hash, expires_at from user_tokens').all()).toEqual([
+    { user_id: 1, purpose: 'setup', hash: 'hash-1', expires_at: 99 },
+  ])
+  expect(db.prepare('select networks, expires_at from keys').all()).toEqual([
+    { networks: '[]', expires_at: null },
+  ])
+})
+
 const released = readdirSync(import.meta.dirname).filter((name) => name.endsWith('.sqlite'))
 
 describe.runIf(released.length > 0)('databases of releases', () => {

@@ -152,8 +152,10 @@ describe('no window has more than it may', () => {
             expect(taken.nextAt - wall).toBeLessThanOrEqual(Math.ceil(step))
             wall += 10
           }
-          expect(densest(grants, 1_000)).toBeLessThanOrEqual(secondCeiling(limit))
-          expect(densest(grants, limit.perMs)).toBeLessThanOrEqual(ceiling(limit))
+          // 44 is not more than 1.2 × 36.67, whatever the last bit says.
+          const rounding = 1e-9
+          expect(densest(grants, 1_000)).toBeLessThanOrEqual(secondCeiling(limit) + rounding)
+          expect(densest(grants, limit.perMs)).toBeLessThanOrEqual(ceiling(limit) + rounding)
         },
       ),
     )
