@@ -60,6 +60,14 @@ test('a batch that does not fit is refused as a whole, and mail goes on when the
     kept,
   )
   expect(all('select message_id from bodies')).toHaveLength(kept.length)
+  // One may still fit where four did not; then none does.
+  let last: unknown
+  while (last === undefined) {
+    const [result] = await Promise.allSettled([accept(aMessage({ body }))])
+    if (result.status === 'fulfilled') kept.push(result.value.id)
+    else last = result.reason
+  }
+  expect(last).toMatchObject({ code: 'STORE_FULL' })
   await refusedWith('STORE_FULL', accept(aMessage({ body })))
 
   makeRoom()
