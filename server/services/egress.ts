@@ -1,6 +1,6 @@
 /** The ways out, as operators see them: sources, pools, routes, limits. Names in, ids stay inside. */
 import { isIP } from 'node:net'
-import type { Actor, AuditDraft } from '../core/audit.ts'
+import type { Actor, AuditDraft, AuditValue } from '../core/audit.ts'
 import { AppError } from '../core/errors.ts'
 import { encodeId } from '../core/ids.ts'
 import type { PoolId, RouteId, SourceId } from '../core/ids.ts'
@@ -157,11 +157,13 @@ export function makeEgress(deps: {
     async setLimits(actor, { scope, key, limits, note }) {
       const stored = scope === 'source' ? String(sourceNamed(key).id) : key
       const json = limits === undefined ? undefined : JSON.stringify(limits)
-      const former = catalog.current.limits.get(`${scope}/${stored}`)
+      const former = limitInfos(catalog.current).find(
+        (info) => info.scope === scope && info.key === key,
+      )
       const record = {
         ...changed(actor, 'limits.changed', { kind: 'limits', id: `${scope}/${key}`, name: key }),
-        before: former?.limits ?? null,
-        after: json ?? null,
+        before: limitsValue(former?.limits, former?.note),
+        after: limitsValue(limits, note),
       }
       const entry = { scope, key: stored, limits: json, note }
       await setLimits(store, entry, { now: clock.now(), record })
@@ -179,6 +181,18 @@ export function makeEgress(deps: {
 
 const sealHop = (hop: NextHop, seal: Seal): NextHop =>
   hop.password === undefined ? hop : { ...hop, password: seal.seal(hop.password, 'next-hop') }
+
+/** Every number, so that two records compare field by field. */
+const limitsValue = (limits: Limits | undefined, note: string | undefined): AuditValue =>
+  limits === undefined
+    ? null
+    : {
+        connections: limits.connections ?? null,
+        messagesPerConnection: limits.messagesPerConnection ?? null,
+        rate: limits.rate === undefined ? null : { ...limits.rate },
+        tls: limits.tls ?? null,
+        note: note ?? null,
+      }
 
 const changed = (actor: Actor, action: string, target: AuditDraft['target']): AuditDraft => ({
   actor,
