@@ -153,6 +153,7 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
     store,
     places,
     masterKey,
+    metrics,
     fetch,
   })
   const hashKey = masterKey.derive('secret-hash')
@@ -262,6 +263,7 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
     places,
     securityLog,
     notices,
+    metrics,
     publicUrl,
   })
   const { queue } = control

@@ -31,6 +31,7 @@ import type { Catalog } from './services/catalog.ts'
 import { makeDomains } from './services/domains.ts'
 import { makeEgress } from './services/egress.ts'
 import { placeholderOwner } from './services/first-start.ts'
+import type { Metrics } from './services/metrics.ts'
 import { openPeople } from './services/open-people.ts'
 import { makeQueue } from './services/queue.ts'
 import { makeQuotas } from './services/quotas.ts'
@@ -59,6 +60,7 @@ export interface ControlParts {
   readonly places: Places
   readonly securityLog: SecurityLog
   readonly notices: SecurityNotices
+  readonly metrics: Pick<Metrics, 'signIn' | 'securityEvent'>
   /** How people reach this installation, without a trailing slash. */
   readonly publicUrl: string
 }
@@ -69,8 +71,9 @@ export function composeUses({
   store,
   places,
   masterKey,
+  metrics,
   fetch,
-}: Pick<ControlParts, 'ports' | 'store' | 'places' | 'masterKey'> & {
+}: Pick<ControlParts, 'ports' | 'store' | 'places' | 'masterKey' | 'metrics'> & {
   readonly fetch: GuardedFetch
 }): {
   readonly uses: AccessUses
@@ -81,7 +84,15 @@ export function composeUses({
   const { clock, log } = ports
   const webhook = makeSecurityWebhook({ fetch, clock, log })
   const notices = makeSecurityNotices({ store, webhook, log, key: masterKey.derive('token') })
-  const securityLog = makeSecurityLog({ store, clock, log, tell: notices.tell })
+  const securityLog = makeSecurityLog({
+    store,
+    clock,
+    log,
+    tell(id, event, at) {
+      metrics.securityEvent(event.kind)
+      notices.tell(id, event, at)
+    },
+  })
   const onNewCountry = (use: NewCountryUse): void => {
     securityLog
       .record({
@@ -151,6 +162,7 @@ export function composeControl(parts: ControlParts) {
     links: people.links,
     mail,
     settings: security.anomaly,
+    count: (outcome) => parts.metrics.signIn(outcome),
   })
   const sessions = makeSessions({
     store,

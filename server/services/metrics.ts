@@ -3,6 +3,7 @@ import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom
 import type { DeliveryState } from '../core/delivery.ts'
 import type { BackupCounts } from './backup/contract.ts'
 import type { QuotaCounts } from './quota-watch.ts'
+import type { SecurityKind } from '../core/security.ts'
 import type { LeasedDelivery, Settlement } from '../core/work.ts'
 
 export type SubmissionCounts = Readonly<
@@ -35,6 +36,8 @@ const BACKUP_GAUGES = [
   ['last_bytes', 'lastBytes', 'Size of the last backup.'],
 ] as const
 
+export type SignInOutcome = 'ok' | 'wrong' | 'challenged' | 'locked'
+
 export interface Gauges {
   /** Operations waiting for the writer, batches committed, operations committed. */
   writer(): { waiting: number; batches: number; ops: number }
@@ -51,6 +54,9 @@ export interface Metrics {
   readonly inDoubt: Counter
   /** An attempt that ended, with its verdict. */
   attempt(settlement: Settlement, delivery: LeasedDelivery): void
+  /** A try to sign in: ok, wrong, challenged (the second factor is asked for), locked. */
+  signIn(outcome: SignInOutcome): void
+  securityEvent(kind: SecurityKind): void
   /** An answered request; `route` is the pattern, so that the label set stays closed. */
   request(facts: { method: string; route: string; status: number; ms: number }): void
   /** Prometheus text format. */
@@ -81,6 +87,18 @@ export function makeMetrics(): Metrics {
     buckets: [0.005, 0.02, 0.1, 0.5, 2, 10],
     registers,
   })
+  const signIns = new Counter({
+    name: 'posthorn_sign_ins_total',
+    help: 'Tries of people to sign in, by what came of them.',
+    labelNames: ['outcome'],
+    registers,
+  })
+  const securityEvents = new Counter({
+    name: 'posthorn_security_events_total',
+    help: 'Entries of the security log, by kind.',
+    labelNames: ['kind'],
+    registers,
+  })
   const children = new Map<string, { inc(): void }>()
   return {
     inDoubt: new Counter({
@@ -100,6 +118,8 @@ export function makeMetrics(): Metrics {
       child.inc()
       if (verdict?.category === 'unknown') unclassified.inc()
     },
+    signIn: (outcome) => signIns.inc({ outcome }),
+    securityEvent: (kind) => securityEvents.inc({ kind }),
     request({ method, route, status, ms }) {
       requests.observe({ method, route, status }, ms / 1_000)
     },

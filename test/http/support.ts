@@ -22,6 +22,7 @@ import type { Catalog } from '../../server/services/catalog.ts'
 import { watchDisk } from '../../server/services/disk.ts'
 import { placeholderOwner, prepareInstallation } from '../../server/services/first-start.ts'
 import { makeExplain } from '../../server/services/explain.ts'
+import { makeMetrics } from '../../server/services/metrics.ts'
 import { makeMessages } from '../../server/services/messages.ts'
 import { makeRouting } from '../../server/services/routing.ts'
 import { makeSubmit } from '../../server/services/submit.ts'
@@ -165,11 +166,13 @@ export async function openWorld(
   })
   const places = await openPlaces({ ...config.security.geoip, clock, log })
   const ports = { clock, random, log, dial: () => Promise.reject(new Error('no test dials')) }
+  const metrics = makeMetrics()
   const { uses, securityLog, notices, webhook } = composeUses({
     ports,
     store,
     places,
     masterKey,
+    metrics,
     fetch: () => Promise.reject(new Error('no test calls a webhook')),
   })
   const bodies = openBodies(store, { dataDir, cacheBytes: 1 << 20 })
@@ -212,6 +215,7 @@ export async function openWorld(
     places,
     securityLog,
     notices,
+    metrics,
     publicUrl: ORIGIN,
   })
   const app = await buildHttp({

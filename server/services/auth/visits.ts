@@ -38,6 +38,8 @@ export interface VisitDeps {
   readonly links: Pick<Links, 'forUser'>
   readonly mail: SystemMail
   readonly settings: AnomalySettings
+  /** Counts each try. */
+  readonly count: (outcome: 'ok' | 'wrong' | 'challenged' | 'locked') => void
 }
 
 /** One entry for a burst of failures from a network, not one for each failure. */
@@ -52,8 +54,9 @@ export function makeVisits(deps: VisitDeps): SignInLog {
     who: UserId | { readonly unknownAddress: string },
     visit: Visit,
     outcome: 'ok' | 'wrong' | 'challenged' | 'locked',
-  ): Promise<void> =>
-    insertSignIn(store, {
+  ): Promise<void> => {
+    deps.count(outcome)
+    return insertSignIn(store, {
       who,
       at: clock.now(),
       ip: visit.ip,
@@ -62,6 +65,7 @@ export function makeVisits(deps: VisitDeps): SignInLog {
       device: visit.device ?? '',
       outcome,
     })
+  }
 
   function eventOf(
     kind: SecurityKind,
