@@ -178,6 +178,8 @@ export function installAuth(
         throw new AppError('PERMISSION_MISSING', {
           public: `You may not do that here: it needs the permission ${permission}.`,
         })
+      // Told only to those who may look into any tenant; what is made in none is a mistake.
+      if (tenant !== undefined && !auth.hasTenant(tenant)) throw noTenant()
     }
     if (access.stepUp === true && !sessions.isConfirmed(session))
       throw new AppError('STEP_UP_REQUIRED')
@@ -245,12 +247,14 @@ function tenantFor(request: FastifyRequest, session: SessionFacts): TenantId | u
   if (named === undefined)
     return session.memberships.length === 1 ? session.memberships[0]?.tenant : undefined
   const id = typeof named === 'string' ? decodeId('tenant', named) : undefined
-  if (id === undefined)
-    throw new AppError('ID_INVALID', {
-      fields: [{ path: 'Posthorn-Tenant', message: 'is not the id of a tenant' }],
-    })
+  if (id === undefined) throw noTenant()
   return id
 }
+
+const noTenant = (): AppError =>
+  new AppError('ID_INVALID', {
+    fields: [{ path: 'Posthorn-Tenant', message: 'is not the id of a tenant' }],
+  })
 
 function tokenOf(header: string): string {
   const token = BEARER.exec(header)?.[1]

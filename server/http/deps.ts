@@ -76,7 +76,7 @@ export interface ControlDeps extends FactorDeps, EgressDeps {
 export interface HttpDeps {
   readonly reader: Reader
   readonly submit: Submit
-  readonly auth: Pick<Authenticator, 'key' | 'countryOf'>
+  readonly auth: Pick<Authenticator, 'key' | 'hasTenant' | 'countryOf'>
   readonly control: ControlDeps
   /** Undefined when the tenant has no such message. */
   readonly cancel: (

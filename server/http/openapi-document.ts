@@ -39,7 +39,7 @@ export async function openApiDocument(version: string): Promise<Json> {
       events: neverAsked,
     },
     submit: { raw: neverAsked, built: neverAsked, checkBudget: neverAsked },
-    auth: { key: neverAsked, countryOf: neverAsked },
+    auth: { key: neverAsked, hasTenant: neverAsked, countryOf: neverAsked },
     // Every field of it is `neverAsked`.
     control: nobody as HttpDeps['control'],
     cancel: neverAsked,

@@ -59,7 +59,9 @@ function commonOf({ method, path, access, hasParameters }: RouteFacts): CommonSt
   const takesBody = method !== 'get'
   const statuses: CommonStatus[] = [503]
   if (isAsked || takesBody || hasParameters) statuses.push(400)
-  if (isAsked) statuses.push(401, 403, 429)
+  if (isAsked) statuses.push(401, 403)
+  // Keys and people have a rate; so have strangers who make us work.
+  if (isAsked || takesBody) statuses.push(429)
   if (path.includes('{')) statuses.push(404)
   if (takesBody) statuses.push(413, 415, 507)
   return statuses

@@ -86,6 +86,7 @@ export async function testSubmission(options: Options = {}): Promise<TestSubmiss
       },
       login: (username, password, ip) => state.login(username, password, ip),
       isRevoked: () => state.isRevoked,
+      hasTenant: () => true,
       countryOf: () => undefined,
     },
     trustedPrincipal: () => principal({ credential: undefined, name: 'trusted' }),

@@ -21,7 +21,7 @@ export function accountLinkRoutes(app: HttpApp, { links }: { readonly links: Acc
   app.post(
     '/v1/password-resets',
     {
-      config: { public: true, refuses: ['RATE_LIMITED'] },
+      config: { public: true },
       schema: {
         operationId: 'requestPasswordReset',
         tags,
@@ -41,7 +41,7 @@ export function accountLinkRoutes(app: HttpApp, { links }: { readonly links: Acc
   app.post(
     '/v1/password-resets/finish',
     {
-      config: { public: true, refuses: ['LINK_INVALID', 'PASSWORD_WEAK', 'RATE_LIMITED'] },
+      config: { public: true, refuses: ['LINK_INVALID', 'PASSWORD_WEAK'] },
       schema: {
         operationId: 'finishPasswordReset',
         tags,
@@ -83,7 +83,7 @@ export function accountLinkRoutes(app: HttpApp, { links }: { readonly links: Acc
   app.post(
     '/v1/account/email/finish',
     {
-      config: { public: true, refuses: ['LINK_INVALID', 'NAME_TAKEN', 'RATE_LIMITED'] },
+      config: { public: true, refuses: ['LINK_INVALID', 'NAME_TAKEN'] },
       schema: {
         operationId: 'finishEmailChange',
         tags,
@@ -99,7 +99,7 @@ export function accountLinkRoutes(app: HttpApp, { links }: { readonly links: Acc
   app.post(
     '/v1/account/release',
     {
-      config: { public: true, refuses: ['LINK_INVALID', 'RATE_LIMITED'] },
+      config: { public: true, refuses: ['LINK_INVALID'] },
       schema: {
         operationId: 'releaseAccount',
         tags,

@@ -55,7 +55,7 @@ export function accountRoutes(
       config: {
         account: 'open',
         stepUp: true,
-        refuses: ['SIGN_IN_FAILED', 'PASSWORD_WEAK', 'RATE_LIMITED'],
+        refuses: ['SIGN_IN_FAILED', 'PASSWORD_WEAK'],
       },
       schema: {
         operationId: 'changePassword',

@@ -144,13 +144,7 @@ export function invitationRoutes(
     {
       config: {
         public: true,
-        refuses: [
-          'LINK_INVALID',
-          'PASSWORD_WEAK',
-          'SESSION_REQUIRED',
-          'NAME_TAKEN',
-          'RATE_LIMITED',
-        ],
+        refuses: ['LINK_INVALID', 'PASSWORD_WEAK', 'SESSION_REQUIRED', 'NAME_TAKEN'],
       },
       schema: {
         operationId: 'acceptInvitation',

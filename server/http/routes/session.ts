@@ -88,7 +88,7 @@ export function sessionRoutes(app: HttpApp, deps: SessionDeps): void {
     {
       config: {
         public: true,
-        refuses: ['ORIGIN_FORBIDDEN', 'SIGN_IN_FAILED', 'ACCOUNT_LOCKED', 'RATE_LIMITED'],
+        refuses: ['ORIGIN_FORBIDDEN', 'SIGN_IN_FAILED', 'ACCOUNT_LOCKED'],
       },
       schema: {
         operationId: 'signIn',
@@ -133,13 +133,7 @@ export function sessionRoutes(app: HttpApp, deps: SessionDeps): void {
     {
       config: {
         public: true,
-        refuses: [
-          'ORIGIN_FORBIDDEN',
-          'SIGN_IN_FAILED',
-          'ACCOUNT_LOCKED',
-          'CONFIG_INVALID',
-          'RATE_LIMITED',
-        ],
+        refuses: ['ORIGIN_FORBIDDEN', 'SIGN_IN_FAILED', 'ACCOUNT_LOCKED', 'CONFIG_INVALID'],
       },
       schema: {
         operationId: 'signInWithPasskey',

@@ -18,7 +18,7 @@ export function setupRoutes(app: HttpApp, { links }: { readonly links: AccountLi
   app.post(
     '/v1/links/look',
     {
-      config: { public: true, refuses: ['LINK_INVALID', 'RATE_LIMITED'] },
+      config: { public: true, refuses: ['LINK_INVALID'] },
       schema: {
         operationId: 'lookAtLink',
         tags,
@@ -37,7 +37,7 @@ export function setupRoutes(app: HttpApp, { links }: { readonly links: AccountLi
     {
       config: {
         public: true,
-        refuses: ['LINK_INVALID', 'PASSWORD_WEAK', 'ADDRESS_INVALID', 'NAME_TAKEN', 'RATE_LIMITED'],
+        refuses: ['LINK_INVALID', 'PASSWORD_WEAK', 'ADDRESS_INVALID', 'NAME_TAKEN'],
       },
       schema: {
         operationId: 'setUpAccount',

@@ -83,7 +83,7 @@ export function systemRoutes(app: HttpApp, deps: HttpDeps): void {
   app.get(
     '/metrics',
     {
-      config: { public: true },
+      config: { public: true, refuses: ['ROUTE_NOT_FOUND'] },
       schema: {
         operationId: 'metrics',
         tags: ['System'],

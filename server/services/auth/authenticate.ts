@@ -24,6 +24,8 @@ export interface Authenticator {
    * networks, tenant disabled. A session asks before each message.
    */
   isRevoked(principal: Principal): boolean
+  /** Whether there is such a tenant, disabled or not. */
+  hasTenant(tenant: TenantId): boolean
   /** ISO 3166-1 alpha-2, when known. */
   countryOf(ip: string): string | undefined
 }
@@ -129,6 +131,7 @@ export function makeAuthenticator(deps: AuthenticatorDeps): Authenticator {
         hash === record.secretHash || (hash === record.former?.hash && isInOverlap(record))
       return !isGood || refusalOf(record, ip) !== undefined
     },
+    hasTenant: (tenant) => catalog.current.tenants.has(tenant),
     countryOf: (ip) => places.placeOf(ip).country,
   }
 }
