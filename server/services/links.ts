@@ -9,8 +9,7 @@ import type { Store } from '../store/open.ts'
 import { endTokens, insertToken } from '../store/user-tokens.ts'
 import type { TokenPurpose } from '../store/user-tokens.ts'
 import type { Change } from '../store/writer.ts'
-import { hashSecret } from './auth/secret.ts'
-import { isToken, newToken } from './auth/token.ts'
+import { hashToken, isToken, newToken } from './auth/token.ts'
 
 export type LinkPurpose = TokenPurpose | 'invitation'
 
@@ -71,7 +70,7 @@ export function makeLinks({ store, clock, random, hashKey, publicUrl }: LinksDep
     const token = newToken(random)
     return {
       url: linkUrl(publicUrl, token),
-      hash: hashSecret(token, hashKey),
+      hash: hashToken(token, hashKey),
       expiresAt: clock.now() + LINK_VALID_MS[purpose],
     }
   }
@@ -97,7 +96,7 @@ export function makeLinks({ store, clock, random, hashKey, publicUrl }: LinksDep
     },
     hashOf(token) {
       if (!isToken(token) && !FORMER_TOKEN.test(token)) throw new AppError('LINK_INVALID')
-      return hashSecret(token, hashKey)
+      return hashToken(token, hashKey)
     },
   }
 }

@@ -21,7 +21,6 @@ type OwnedTable = 'bodies' | 'attempts' | 'dkim_keys'
 /** What belongs to the installation and to people. */
 export type SharedSchema = Omit<Schema, TenantTable | OwnedTable>
 
-// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- Kysely's word for nothing selected yet
 /**
  * Compiles statements. Rows can be put into any table, since a tenant's row has to name its tenant; changed and deleted
  * only in the shared ones.
@@ -30,6 +29,7 @@ export interface Builder extends Omit<Kysely<SharedSchema>, 'insertInto'> {
   readonly insertInto: Kysely<Schema>['insertInto']
 }
 
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type -- Kysely's word for nothing selected yet
 type Empty = {}
 
 export interface TenantScope {

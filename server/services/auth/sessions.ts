@@ -18,7 +18,7 @@ import type { Change } from '../../store/writer.ts'
 import { abilitiesOf } from './ability.ts'
 import type { Grants } from './ability.ts'
 import type { Membership, SessionFacts, SessionStage, Whence } from './caller.ts'
-import { hashSecret } from './secret.ts'
+import { hashToken, isToken, newToken } from './token.ts'
 
 export interface SessionSettings {
   /** Not used for so long: over. */
@@ -102,8 +102,6 @@ export interface Sessions {
 
 /** A use is noted at most so often. */
 const TOUCH_MS = 60_000
-const TOKEN_BYTES = 32
-const TOKEN = /^[A-Za-z0-9_-]{43}$/
 
 export interface SessionDeps {
   readonly store: Store
@@ -123,7 +121,6 @@ export interface SessionDeps {
 
 export function makeSessions(deps: SessionDeps): Sessions {
   const { store, clock, random, log, key, settings, placeText } = deps
-  const newToken = (): string => random.bytes(TOKEN_BYTES).toString('base64url')
   const idleBefore = (): number => clock.now() - settings.idleMs
 
   /** What has to go so that one more session fits. */
@@ -182,13 +179,13 @@ export function makeSessions(deps: SessionDeps): Sessions {
   return {
     async open({ user, email, stage, method, whence }) {
       const now = clock.now()
-      const token = newToken()
+      const token = newToken(random)
       const also = await surplus(user)
       const id = await insertSession(
         store,
         {
           user,
-          tokenHash: hashSecret(token, key),
+          tokenHash: hashToken(token, key),
           stage,
           method,
           expiresAt: now + settings.lifetimeMs,
@@ -213,8 +210,8 @@ export function makeSessions(deps: SessionDeps): Sessions {
     },
 
     async authenticate(token, whence) {
-      if (!TOKEN.test(token)) throw new AppError('SESSION_ENDED')
-      const row = await sessionByToken(store, hashSecret(token, key), clock.now())
+      if (!isToken(token)) throw new AppError('SESSION_ENDED')
+      const row = await sessionByToken(store, hashToken(token, key), clock.now())
       if (row === undefined || row.last_used_at <= idleBefore()) throw new AppError('SESSION_ENDED')
       const user = asId('user', row.user_id)
       const person = await deps.personOf(user)
@@ -240,9 +237,9 @@ export function makeSessions(deps: SessionDeps): Sessions {
 
     async advance({ id, user, email }, { stage, method }, whence) {
       const now = clock.now()
-      const token = newToken()
+      const token = newToken(random)
       const change = changeSession(store, id, {
-        tokenHash: hashSecret(token, key),
+        tokenHash: hashToken(token, key),
         stage,
         lastUsedAt: now,
         ...(stage === 'second-factor' ? {} : { confirmedAt: now }),
@@ -291,8 +288,8 @@ export function makeSessions(deps: SessionDeps): Sessions {
     },
 
     async endByToken(token) {
-      const row = TOKEN.test(token)
-        ? await sessionByToken(store, hashSecret(token, key), clock.now())
+      const row = isToken(token)
+        ? await sessionByToken(store, hashToken(token, key), clock.now())
         : undefined
       if (row === undefined) return
       const which = { user: asId('user', row.user_id), only: asId('session', row.id) }
