@@ -164,7 +164,7 @@ export function installAuth(
     const access = request.routeOptions.config
     const session = await sessions.authenticate(token, whenceOf(request))
     // Beside the keys, whose numbers are above 0.
-    rate.take(-session.user, reply)
+    rate.take(-Number(session.user), reply)
     refuseCrossSite(request, { publicUrl, csrfToken: sessions.csrfToken(session.id) })
     refuseStage(session, access)
     const tenant = access.permission === undefined ? undefined : tenantFor(request, session)
