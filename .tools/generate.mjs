@@ -5,7 +5,9 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { root } from './ensure.mjs'
+import { licenceFiles } from './licences.mjs'
 import { rfcFiles } from './rfc.mjs'
+import { roleTableFiles } from './role-table.mjs'
 
 const built = (path) => import(join(root, 'dist', path))
 
@@ -28,6 +30,8 @@ const GENERATORS = {
   'command line': async () => ({ 'docs/cli.md': await cliPage() }),
   'API description': async () => ({ 'docs/openapi.json': await openApi() }),
   'RFC index': async () => rfcFiles(),
+  'role tables': async () => roleTableFiles(await built('server/core/permission.js')),
+  licences: async () => licenceFiles(),
 }
 
 const isCheck = process.argv.includes('--check')

@@ -6,6 +6,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { root } from './ensure.mjs'
+import { table } from './table.mjs'
 
 const PAGE = 'docs/rfc.md'
 const FOLDERS = ['server', 'dns', 'warmup']
@@ -155,22 +156,6 @@ export function pageRows(page) {
       return [Number(number), { title, follows, remarks }]
     }),
   )
-}
-
-function table(head, rows) {
-  const widths = head.map((title, i) =>
-    Math.max(3, title.length, ...rows.map((row) => row[i].length)),
-  )
-  const line = (row, fill) =>
-    `| ${widths.map((width, i) => row[i].padEnd(width, fill)).join(' | ')} |`
-  return [
-    line(head, ' '),
-    line(
-      head.map(() => ''),
-      '-',
-    ),
-    ...rows.map((row) => line(row, ' ')),
-  ].join('\n')
 }
 
 const HEAD = ['RFC', 'Title', 'Follows', 'Remarks', 'Cited in']
