@@ -62,7 +62,12 @@ export const auditVerify: Command = {
     const { audit } = await services()
     const report = await audit.verify()
     const { records, days, first, last, faults } = report
-    const range = first === undefined ? '' : ` on ${days} days, ${first} to ${last ?? first}`
+    const range =
+      first === undefined
+        ? ''
+        : days === 1
+          ? `, all on ${first}`
+          : ` on ${days} days, ${first} to ${last ?? first}`
     if (faults.length > 0)
       return {
         text: `${faults.map(({ text }) => `!! ${text}`).join('\n')}\n${records} records${range}: the log is NOT whole.`,
