@@ -284,7 +284,9 @@ export async function openWorld(
       })
       return {
         secret: made.secret,
-        revoke: async () => void (await access.keys.revoke(SYSTEM_ACTOR, owner, made.key.id)),
+        async revoke() {
+          await access.keys.revoke(SYSTEM_ACTOR, owner, made.key.id)
+        },
       }
     },
     post: (url, payload, headers = {}) =>

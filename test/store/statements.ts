@@ -83,7 +83,7 @@ export async function executedBy(
   const both = { read, build: store.across.build }
   await work({
     ...store,
-    read: read as unknown as Store['read'],
+    read,
     writer,
     of: (tenant) => tenantScope(tenant, both),
     across: both,
