@@ -119,7 +119,8 @@ const INTRODUCTION = `# Licences
 
 Posthorn is under the [MIT licence](../LICENSE). These are the packages that it needs in production, with those that they
 need themselves, as \`package-lock.json\` has them; "some platforms" are ready-made binaries, of which a machine gets the
-one that fits. Each brings its licence text in its folder, in \`node_modules\` and in the container image.
+one that fits. Their licence texts are in their folders, in \`node_modules\` and in the container image; a few packages only
+name theirs in their manifest.
 
 \`npm run generate\` writes this page, and fails on a licence that is not one of
 ${[...ALLOWED].join(', ')}.`
