@@ -148,7 +148,7 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
   const fetch: GuardedFetch = (request) =>
     guardedFetch(request, { ...hostOptions, clock, dial: ports.dial, trust })
   const places = await openPlaces({ ...config.security.geoip, clock, log })
-  const { uses, securityLog, notices, webhook } = composeUses({
+  const { uses, securityLog, notices, webhook, onMisplaced } = composeUses({
     ports,
     store,
     places,
@@ -157,7 +157,7 @@ export async function buildApp(config: Config, ports: Ports): Promise<App> {
     fetch,
   })
   const hashKey = masterKey.derive('secret-hash')
-  const auth = makeAuthenticator({ catalog, hashKey, clock, places, uses })
+  const auth = makeAuthenticator({ catalog, hashKey, clock, places, uses, onMisplaced })
   const routing = await makeRouting({
     store,
     catalog,

@@ -3,11 +3,12 @@
  * and what operators look after.
  */
 import type { Config } from './config/schema.ts'
-import type { Ports } from './core/ports.ts'
+import type { Log, Ports } from './core/ports.ts'
+import type { NewSecurityEvent, SecurityKind } from './core/security.ts'
 import type { GuardedFetch } from './delivery/http/guarded.ts'
 import { openRedisClient } from './queue/redis-client.ts'
 import { makeAccessUses } from './services/access-uses.ts'
-import type { AccessUses, NewCountryUse } from './services/access-uses.ts'
+import type { AccessUses, NewCountryUse, Use } from './services/access-uses.ts'
 import { makeAccess } from './services/access.ts'
 import { makeAccountLinks } from './services/account-links.ts'
 import { makeAudit } from './services/audit.ts'
@@ -65,6 +66,17 @@ export interface ControlParts {
   readonly publicUrl: string
 }
 
+const MISPLACED_EVERY_MS = 3_600_000
+
+/** Not waited for: what is noticed does not change what is answered. */
+const keeper =
+  (securityLog: SecurityLog, log: Log) =>
+  (event: NewSecurityEvent): void => {
+    securityLog.record(event).catch((error: unknown) => {
+      log.error({ err: error }, 'a security event could not be kept')
+    })
+  }
+
 /** Uses of keys and logins; apart, since the ways in for mail need it before there is a control plane. */
 export function composeUses({
   ports,
@@ -80,6 +92,7 @@ export function composeUses({
   readonly securityLog: SecurityLog
   readonly notices: SecurityNotices
   readonly webhook: SecurityWebhook
+  readonly onMisplaced: (use: Use) => void
 } {
   const { clock, log } = ports
   const webhook = makeSecurityWebhook({ fetch, clock, log })
@@ -93,22 +106,34 @@ export function composeUses({
       notices.tell(id, event, at)
     },
   })
-  const onNewCountry = (use: NewCountryUse): void => {
-    securityLog
-      .record({
-        kind: 'key-used-from-new-country',
-        score: 50,
-        decision: 'notify',
-        tenant: use.tenant,
-        user: undefined,
-        ip: use.ip,
-        country: use.country,
-        data: { kind: use.kind, name: use.name },
-      })
-      .catch((error: unknown) => log.error({ err: error }, 'a security event could not be kept'))
+  const aboutKey = (
+    kind: SecurityKind,
+    use: Use,
+    country: string | undefined,
+  ): NewSecurityEvent => ({
+    kind,
+    score: 50,
+    decision: 'notify',
+    tenant: use.tenant,
+    user: undefined,
+    ip: use.ip,
+    country,
+    data: { kind: use.kind, name: use.name },
+  })
+  const keep = keeper(securityLog, log)
+  const onNewCountry = (use: NewCountryUse): void =>
+    keep(aboutKey('key-used-from-new-country', use, use.country))
+  /** Key or login → when it was last told: a client that tries all day is one entry an hour. */
+  const misplaced = new Map<string, number>()
+  const onMisplaced = (use: Use): void => {
+    const which = `${use.kind}/${use.id}`
+    const now = clock.now()
+    if (now - (misplaced.get(which) ?? -Infinity) < MISPLACED_EVERY_MS) return
+    misplaced.set(which, now)
+    keep(aboutKey('key-refused-network', use, places.placeOf(use.ip).country))
   }
   const uses = makeAccessUses({ store, clock, log, places, onNewCountry })
-  return { uses, securityLog, notices, webhook }
+  return { uses, securityLog, notices, webhook, onMisplaced }
 }
 
 export type Control = ReturnType<typeof composeControl>
@@ -138,11 +163,10 @@ export function composeControl(parts: ControlParts) {
     config.redis.url === undefined ? undefined : openRedisClient({ url: config.redis.url, log })
   const throttle = makeThrottle({ log, redis, prefix: config.redis.prefix })
 
+  const keep = keeper(securityLog, log)
   const notice = ({ kind, user, ip, data }: Noticed): void => {
     const country = ip === undefined ? undefined : places.placeOf(ip).country
-    securityLog
-      .record({ kind, score: 50, decision: 'notify', tenant: undefined, user, ip, country, data })
-      .catch((error: unknown) => log.error({ err: error }, 'a security event could not be kept'))
+    keep({ kind, score: 50, decision: 'notify', tenant: undefined, user, ip, country, data })
   }
   const passwords = makePasswords({ random })
   const totpSeal = {
@@ -242,7 +266,21 @@ export function composeControl(parts: ControlParts) {
       placeholderEmail: placeholderOwner(config.hostname),
     }),
     access: makeAccess({ store, catalog, clock, random, hashKey }),
-    audit: makeAudit({ store, key: masterKey.derive('audit') }),
+    audit: makeAudit({
+      store,
+      key: masterKey.derive('audit'),
+      onBroken: ({ faults, records }) =>
+        keep({
+          kind: 'audit-chain-broken',
+          score: 100,
+          decision: 'notify',
+          tenant: undefined,
+          user: undefined,
+          ip: undefined,
+          country: undefined,
+          data: { records, faults: faults.slice(0, 5).map(({ text }) => text) },
+        }),
+    }),
     securityLog,
     notices: parts.notices,
     domains: makeDomains({ store, catalog, clock, seal }),

@@ -24,7 +24,7 @@ const geoip = section('Where addresses are. Not set: the country database that c
 
 const scores = section('What each finding about a sign-in adds to its score; 0 turns it off.', {
   newCountry: score('A country this person has not signed in from.', 50),
-  impossibleTravel: score('Too far from the last sign-in for the time between; or see window.', 70),
+  impossibleTravel: score('Too far from the last sign-in for the time between; or see window.', 75),
   networkTypeChange: score('A kind of network never used before, such as a data centre.', 30),
   newDevice: score('A browser this person has not signed in with.', 20),
   burstFromNetwork: score('The network has just failed to sign in to many accounts.', 60),
@@ -37,7 +37,7 @@ const anomaly = section('Strange sign-ins: what is found, and what is done about
   lockAt: threshold('From this score the account is locked until a mailed link is followed.', 100),
   lockWithoutSecondFactorAt: threshold(
     'The same for people without a second factor, who cannot be asked for one.',
-    70,
+    75,
   ),
   travelSpeed: count('Nobody travels faster than this.', {
     unit: 'km/h',

@@ -22,7 +22,7 @@ export const TENANT_PERMISSIONS = {
   'tenant:manage': 'Change settings of the tenant.',
   'audit:read': 'Read the audit log.',
   'security:read': 'See security events.',
-  'security:manage': 'Mark security events as handled, release locked accounts.',
+  'security:manage': 'Mark security events as handled.',
   'billing:read': 'See plan, usage and invoices.',
   'billing:manage': 'Change the plan and pay.',
 } as const

@@ -65,7 +65,7 @@ export interface ControlDeps extends FactorDeps, EgressDeps {
   readonly access: Access
   readonly audit: Audit
   readonly securityLog: SecurityLog
-  readonly notices: Pick<SecurityNotices, 'secretOf'>
+  readonly notices: Pick<SecurityNotices, 'secret'>
   readonly domains: Domains
   readonly queue: Queue
   readonly quotas: Quotas

@@ -27,7 +27,16 @@ export interface Audit {
   verify(): Promise<ChainReport>
 }
 
-export function makeAudit({ store, key }: { store: Store; key: Buffer }): Audit {
+export function makeAudit({
+  store,
+  key,
+  onBroken,
+}: {
+  readonly store: Store
+  readonly key: Buffer
+  /** Told of a log that is not whole. Must not throw. */
+  readonly onBroken?: (report: ChainReport) => void
+}): Audit {
   return {
     async list(filter, page) {
       return (await listAudit(store, filter, page)).map(recordOf)
@@ -46,7 +55,11 @@ export function makeAudit({ store, key }: { store: Store; key: Buffer }): Audit 
       for await (const rows of walkAudit(store, tenant))
         yield rows.map((row) => `${JSON.stringify(lineOf(row))}\n`).join('')
     },
-    verify: () => verifyAudit(store, key),
+    async verify() {
+      const report = await verifyAudit(store, key)
+      if (report.faults.length > 0) onBroken?.(report)
+      return report
+    },
   }
 }
 

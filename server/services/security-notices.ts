@@ -4,6 +4,7 @@
  * kept nowhere.
  */
 import { createHmac } from 'node:crypto'
+import type { Actor } from '../core/audit.ts'
 import { asId, encodeId } from '../core/ids.ts'
 import type { TenantId } from '../core/ids.ts'
 import type { Log } from '../core/ports.ts'
@@ -18,8 +19,8 @@ import { parseTenantSettings } from './tenant-settings.ts'
 export interface SecurityNotices {
   /** Not waited for: whether a tenant's system hears of it changes nothing here. Never throws. */
   tell(id: SecurityEventId, event: NewSecurityEvent, at: number): void
-  /** What the tenant checks the signatures with. */
-  secretOf(tenant: TenantId): string
+  /** What the tenant checks the signatures with. That somebody saw it is audited. */
+  secret(actor: Actor, tenant: TenantId): Promise<string>
 }
 
 export function makeSecurityNotices(deps: {
@@ -68,7 +69,15 @@ export function makeSecurityNotices(deps: {
     }
   }
   return {
-    secretOf,
+    async secret(actor, tenant) {
+      await store.writer.write([], {
+        actor,
+        tenant,
+        action: 'webhook.secret-shown',
+        target: { kind: 'tenant', id: encodeId('tenant', tenant), name: 'security webhook' },
+      })
+      return secretOf(tenant)
+    },
     tell(id, event, at) {
       notify(id, event, at).catch((error: unknown) =>
         log.warn({ err: error }, 'a security event could not be handed on'),

@@ -210,7 +210,7 @@ export async function openPeopleWorld(
   invitationRoutes(app, { ...parts, links: accountLinks, sessions })
   memberRoutes(app, parts)
   roleRoutes(app, parts)
-  tenantRoutes(app, { ...parts, notices: { secretOf: () => 'whsec_test' } })
+  tenantRoutes(app, { ...parts, notices: { secret: () => Promise.resolve('whsec_test') } })
   userRoutes(app, parts)
   await app.ready()
   onTestFinished(() => app.close())

@@ -2,9 +2,14 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import Database from 'better-sqlite3'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { SYSTEM_ACTOR } from '../../server/core/audit.ts'
 import type { TenantId } from '../../server/core/ids.ts'
 import type { NewSecurityEvent } from '../../server/core/security.ts'
+import { realRandom } from '../../server/ports.ts'
+import { OPERATOR_GRANT } from '../../server/services/access-terms.ts'
+import { newApiKey } from '../../server/services/auth/secret.ts'
 import { leapClock } from '../support/leap-clock.ts'
 import type { LeapClock } from '../support/leap-clock.ts'
 import { mmdb } from '../support/mmdb.ts'
@@ -269,4 +274,38 @@ test('a password that was changed is an event of the account, without the passwo
   const list = await home.get('/v1/account/security-events')
   expect(list.json<{ items: object[] }>().items).toMatchObject([{ kind: 'password-changed' }])
   expect(list.body).not.toContain(next)
+})
+
+test('a right key from a network it is not bound to is told once an hour, a wrong key never', async () => {
+  const own = await openWorld()
+  onTestFinished(() => own.close())
+  const made = await own.access.keys.create(SYSTEM_ACTOR, own.tenant, {
+    name: 'bound',
+    scopes: ['messages:read'],
+    mode: 'live',
+    networks: ['192.0.2.0/24'],
+    grant: OPERATOR_GRANT,
+  })
+  for (const secret of [made.secret, made.secret, newApiKey('live', realRandom)])
+    await own.get('/v1/messages', { authorization: `Bearer ${secret}` })
+  await expect
+    .poll(() => own.all("select kind from security_events where kind = 'key-refused-network'"))
+    .toHaveLength(1)
+  expect(
+    own.all<{ tenant_id: number; data: string }>('select tenant_id, data from security_events'),
+  ).toEqual([{ tenant_id: own.tenant, data: '{"kind":"key","name":"bound"}' }])
+})
+
+test('a log that is not whole is told in the security log', async () => {
+  const own = await openWorld()
+  onTestFinished(() => own.close())
+  const db = new Database(own.store.file)
+  db.exec("drop trigger audit_no_update; update audit set actor_name = 'x' where id = 1")
+  db.close()
+  const admin = await own.people({ platformRole: 'admin' })
+  const answer = await admin.call({ method: 'GET', url: '/v1/audit/verify' })
+  expect(answer.json()).toMatchObject({ ok: false, faults: [{ id: 1, kind: 'edited' }] })
+  await expect
+    .poll(() => own.all("select 1 from security_events where kind = 'audit-chain-broken'"))
+    .toHaveLength(1)
 })

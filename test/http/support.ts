@@ -167,7 +167,7 @@ export async function openWorld(
   const places = await openPlaces({ ...config.security.geoip, clock, log })
   const ports = { clock, random, log, dial: () => Promise.reject(new Error('no test dials')) }
   const metrics = makeMetrics()
-  const { uses, securityLog, notices, webhook } = composeUses({
+  const { uses, securityLog, notices, webhook, onMisplaced } = composeUses({
     ports,
     store,
     places,
@@ -228,7 +228,7 @@ export async function openWorld(
     },
     reader: makeReader(store.across.read),
     submit,
-    auth: makeAuthenticator({ catalog, hashKey, clock, places, uses }),
+    auth: makeAuthenticator({ catalog, hashKey, clock, places, uses, onMisplaced }),
     cancel: (actor, owner, message) => messages.cancel(actor, owner, message),
     content: (owner, message) => messages.content(owner, message),
     explain: makeExplain({ store, catalog, routing }),

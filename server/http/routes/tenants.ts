@@ -38,7 +38,7 @@ export function tenantRoutes(
   {
     tenants,
     notices,
-  }: { readonly tenants: Tenants; readonly notices: Pick<SecurityNotices, 'secretOf'> },
+  }: { readonly tenants: Tenants; readonly notices: Pick<SecurityNotices, 'secret'> },
 ): void {
   app.get(
     '/v1/tenants',
@@ -142,7 +142,7 @@ export function tenantRoutes(
         response: { 200: WebhookSecret },
       },
     },
-    async (request) => ({ secret: notices.secretOf(tenantOf(request)) }),
+    async (request) => ({ secret: await notices.secret(actorOf(request), tenantOf(request)) }),
   )
 
   app.patch(

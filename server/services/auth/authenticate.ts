@@ -9,7 +9,7 @@ import type { ErrorCode } from '../../core/errors.ts'
 import type { TenantId } from '../../core/ids.ts'
 import type { Clock } from '../../core/ports.ts'
 import type { CredentialRecord, KeyRecord } from '../../store/access-records.ts'
-import type { AccessUses } from '../access-uses.ts'
+import type { AccessUses, Use } from '../access-uses.ts'
 import type { Catalog } from '../catalog.ts'
 import type { Principal } from './principal.ts'
 import { hashSecret, hasKeyForm } from './secret.ts'
@@ -41,6 +41,8 @@ export interface AuthenticatorDeps {
   readonly clock: Pick<Clock, 'now'>
   readonly places: Places
   readonly uses: Pick<AccessUses, 'note'>
+  /** A right secret from a network that it is not bound to. Must not throw. */
+  readonly onMisplaced?: ((use: Use) => void) | undefined
 }
 
 type Passwords = Pick<CredentialRecord, 'secretHash' | 'former'>
@@ -69,8 +71,9 @@ export function makeAuthenticator(deps: AuthenticatorDeps): Authenticator {
     if (revokedAt !== undefined || isDisabled(tenant)) return 'AUTH_REVOKED'
     return expiresAt !== undefined && expiresAt <= clock.now() ? 'AUTH_EXPIRED' : undefined
   }
-  function refuse(record: KeyRecord | CredentialRecord, ip: string): void {
-    const code = refusalOf(record, ip)
+  function refuse(record: KeyRecord | CredentialRecord, use: Use): void {
+    const code = refusalOf(record, use.ip)
+    if (code === 'NETWORK_FORBIDDEN') deps.onMisplaced?.(use)
     if (code !== undefined) throw new AppError(code)
   }
   const isInOverlap = ({ former }: Passwords): boolean =>
@@ -86,9 +89,10 @@ export function makeAuthenticator(deps: AuthenticatorDeps): Authenticator {
         ? catalog.current.keys.get(hashSecret(token, hashKey))
         : undefined
       if (record === undefined) throw new AppError('AUTH_FAILED')
-      refuse(record, ip)
       const { tenant, id, name, scopes, mode, requestsPerSecond } = record
-      uses.note({ kind: 'key', tenant, id, name, ip })
+      const use: Use = { kind: 'key', tenant, id, name, ip }
+      refuse(record, use)
+      uses.note(use)
       return {
         tenant,
         credential: undefined,
@@ -105,9 +109,10 @@ export function makeAuthenticator(deps: AuthenticatorDeps): Authenticator {
       const record = catalog.current.credentials.get(username)
       const isRight = isPassword(record ?? NOBODY, hash)
       if (record === undefined || !isRight) throw new AppError('AUTH_FAILED')
-      refuse(record, ip)
       const { tenant, id, mode, limits } = record
-      uses.note({ kind: 'credential', tenant, id, name: username, ip })
+      const use: Use = { kind: 'credential', tenant, id, name: username, ip }
+      refuse(record, use)
+      uses.note(use)
       const principal: Principal = {
         tenant,
         credential: id,

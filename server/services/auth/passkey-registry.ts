@@ -20,7 +20,7 @@ import {
   passkeysOf,
   renamePasskey,
 } from '../../store/passkeys.ts'
-import type { Person } from './person.ts'
+import type { Person, Notice } from './person.ts'
 import { CHALLENGE_MS, reasonOf, refusal } from './webauthn-challenges.ts'
 import type { Challenges, InSession } from './webauthn-challenges.ts'
 import {
@@ -36,6 +36,7 @@ export interface PasskeyRegistryDeps {
   readonly store: Store
   readonly clock: Clock
   readonly challenges: Challenges
+  readonly notice: Notice
 }
 
 export interface PasskeyInfo {
@@ -78,6 +79,7 @@ export function makePasskeyRegistry({
   store,
   clock,
   challenges,
+  notice,
 }: PasskeyRegistryDeps): PasskeyRegistry {
   const target = (id: PasskeyId, name: string): AuditDraft['target'] => ({
     kind: 'passkey',
@@ -155,6 +157,8 @@ export function makePasskeyRegistry({
             after: { user: encodeId('user', person.id), synced },
           },
         )
+        const data = { factor: 'passkey', name: title }
+        notice({ kind: 'second-factor-added', user: person.id, ip: actor.ip, data })
         return { id, name: title, synced, createdAt: now, lastUsedAt: undefined }
       } catch (error) {
         if (error instanceof AppError && error.code === 'STATE_CONFLICT') throw tooMany()
@@ -202,6 +206,8 @@ export function makePasskeyRegistry({
           before: { user: encodeId('user', person.id), name: row.name },
         },
       )
+      const data = { factor: 'passkey', name: row.name }
+      notice({ kind: 'second-factor-removed', user: person.id, ip: actor.ip, data })
     },
   }
 }

@@ -18,7 +18,14 @@ export const personTarget = ({ id, email }: Person): AuditDraft['target'] => ({
 
 /** Something that a factor noticed and the security log should hold. */
 export interface Noticed {
-  readonly kind: Extract<SecurityKind, 'code-replayed' | 'recovery-code-used' | 'passkey-cloned'>
+  readonly kind: Extract<
+    SecurityKind,
+    | 'code-replayed'
+    | 'recovery-code-used'
+    | 'passkey-cloned'
+    | 'second-factor-added'
+    | 'second-factor-removed'
+  >
   readonly user: UserId
   readonly ip: string | undefined
   readonly data: Readonly<Record<string, string | number>>

@@ -1,6 +1,6 @@
 /**
  * Where an address is thought to be, by databases on this machine: nobody is asked over the network. Unless told
- * otherwise by a country database that comes along (CC0); operators may put any MaxMind database in its place.
+ * otherwise by a country database that comes along; operators may put any MaxMind database in its place.
  */
 import { createRequire } from 'node:module'
 import { UNKNOWN_PLACE, makePlace } from '../../core/place.ts'

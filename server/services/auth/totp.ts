@@ -103,6 +103,12 @@ export function makeTotp({ store, clock, random, seal, issuer, notice }: TotpDep
           after: { totp: true },
         },
       )
+      notice({
+        kind: 'second-factor-added',
+        user: person.id,
+        ip: actor.ip,
+        data: { factor: 'totp' },
+      })
     },
 
     async verify(actor, user, code) {
@@ -134,6 +140,8 @@ export function makeTotp({ store, clock, random, seal, issuer, notice }: TotpDep
         before: { totp: true },
         after: { totp: false },
       })
+      const data = { factor: 'totp' }
+      notice({ kind: 'second-factor-removed', user: person.id, ip: actor.ip, data })
     },
   }
 }

@@ -27,11 +27,14 @@ async function setup() {
   const clock = manualClock()
   const { store, all } = await openTestStore({ clock })
   const noticed: Noticed[] = []
+  /** That a factor came or went. */
+  const changed: Noticed[] = []
+  const isChange = ({ kind }: Noticed): boolean => kind.startsWith('second-factor-')
   const shared = {
     store,
     clock,
     random: realRandom,
-    notice: (one: Noticed) => void noticed.push(one),
+    notice: (one: Noticed) => void (isChange(one) ? changed : noticed).push(one),
   }
   const totp = makeTotp({
     ...shared,
@@ -51,7 +54,7 @@ async function setup() {
     await clock.advance(60_000)
     return secret
   }
-  return { clock, all, noticed, totp, recovery, codeOf, enrol }
+  return { clock, all, noticed, changed, totp, recovery, codeOf, enrol }
 }
 
 const WRONG = { code: 'SECOND_FACTOR_WRONG' }
@@ -249,4 +252,14 @@ test('a token has 256 bits, and its hash depends on the key', () => {
   expect(hash).toMatch(/^[0-9a-f]{64}$/)
   expect(hashToken(token, Buffer.alloc(32, 1))).toBe(hash)
   expect(hashToken(token, Buffer.alloc(32, 2))).not.toBe(hash)
+})
+
+test('that a factor came and went is noticed', async () => {
+  const { totp, enrol, changed } = await setup()
+  await enrol()
+  await totp.remove(actor, ada)
+  expect(changed.map(({ kind, data }) => [kind, data])).toEqual([
+    ['second-factor-added', { factor: 'totp' }],
+    ['second-factor-removed', { factor: 'totp' }],
+  ])
 })

@@ -30,14 +30,17 @@ async function setup(publicUrl = ORIGIN) {
   const clock = manualClock()
   const { store, all, log } = await openTestStore({ clock })
   const noticed: Noticed[] = []
-  const notice = (one: Noticed): void => void noticed.push(one)
+  /** That a factor came or went. */
+  const changed: Noticed[] = []
+  const isChange = ({ kind }: Noticed): boolean => kind.startsWith('second-factor-')
+  const notice = (one: Noticed): void => void (isChange(one) ? changed : noticed).push(one)
   const passkeys = makePasskeys({ store, clock, log, random: realRandom, publicUrl, notice })
   async function add(key: Authenticator, person = ada, mischief?: Mischief) {
     const at = { person, session }
     const answer = key.create(await passkeys.registerOptions(at, 'Ada'), mischief)
     return passkeys.register(actor, at, { name: ' Desk key ', answer })
   }
-  return { clock, all, noticed, passkeys, add }
+  return { clock, all, noticed, changed, passkeys, add }
 }
 
 const key = (): Authenticator => softAuthenticator({ origin: ORIGIN })
