@@ -99,7 +99,7 @@ async function command(file, words) {
 
 async function setUp(cli, hops) {
   await cli('domain', 'add', 'sender.test', '--verified')
-  const key = await cli('key', 'create', 'bench', '--scope', 'messages:send,messages:read')
+  const key = await cli('key', 'create', 'bench', '--scopes', 'messages:send,messages:read')
   const login = await cli('credential', 'create', 'bench')
   for (const [number, hop] of hops.entries()) {
     const at = ['--next-hop', `127.0.0.1:${hop.port}`]
