@@ -27,7 +27,7 @@ export const SYSTEM_ACTOR: Actor = {
   requestId: undefined,
 }
 
-/** A value for people and machines to compare. Secrets never stand in one: leave them out or write `MASKED`. */
+/** A value for people and machines to compare. Secrets never stand in one: they are left out. */
 export type AuditValue =
   | string
   | number
@@ -35,7 +35,6 @@ export type AuditValue =
   | null
   | readonly AuditValue[]
   | { readonly [field: string]: AuditValue }
-export const MASKED = '••••'
 
 export interface AuditDraft {
   readonly actor: Actor
